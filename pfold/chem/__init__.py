@@ -1,0 +1,1 @@
+"""Chemistry: CCD components, residue tables, reference conformers."""

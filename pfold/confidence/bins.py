@@ -1,0 +1,35 @@
+"""Binned logits to expected values."""
+
+import numpy as np
+
+# (lowest bin edge, highest bin edge) of each head; reference: loss settings in configs_base.py.
+PLDDT_RANGE = (0.0, 1.0)
+PAE_RANGE = (0.0, 32.0)
+PDE_RANGE = (0.0, 32.0)
+DISTOGRAM_RANGE = (2.3125, 21.6875)
+CONTACT_DISTANCE = 8.0
+
+
+def bin_centers(bounds: tuple[float, float], n_bin: int) -> np.ndarray:
+    """Centres of n_bin equal bins, [n_bin] float32."""
+    low, high = bounds
+    width = (high - low) / n_bin
+    return (low + width * (np.arange(n_bin) + 0.5)).astype(np.float32)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Softmax over the last axis."""
+    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    e /= e.sum(axis=-1, keepdims=True)
+    return e
+
+
+def expected_value(logits: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
+    """Mean of the binned distribution.  logits [..., n_bin] -> [...]."""
+    return softmax(logits) @ bin_centers(bounds, logits.shape[-1])
+
+
+def contact_probabilities(distogram: np.ndarray) -> np.ndarray:
+    """Probability that two tokens are within 8 Å.  distogram logits [N, N, 64] -> [N, N]."""
+    centers = bin_centers(DISTOGRAM_RANGE, distogram.shape[-1])
+    return softmax(distogram)[..., centers < CONTACT_DISTANCE].sum(axis=-1)

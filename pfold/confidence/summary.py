@@ -1,0 +1,119 @@
+"""All scores of one sample, with the reference's names (reference: sample_confidence.py)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pfold.confidence.bins import PAE_RANGE, PDE_RANGE, PLDDT_RANGE, bin_centers, expected_value, softmax
+from pfold.confidence.clash import has_clash
+from pfold.confidence.ptm import iptm, ptm
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def confidence_of_sample(
+    features: Arrays, coordinate: np.ndarray, logits: Arrays, contact_probs: np.ndarray, n_cycle: int
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Scores of one sample.
+
+    features: `pfold.features.schema`; coordinate [N_atom, 3] (Å); logits: plddt [N_atom, 50], pae and pde [N, N, 64];
+    contact_probs [N, N]. Returns the summary (scalars and values per chain and chain pair) and the full data
+    (atom_plddt [N_atom] in 0..1, token_pair_pae and token_pair_pde [N, N] in Å, and the arrays that index them).
+    """
+    asym_id = np.unique(features["asym_id"], return_inverse=True)[1]
+    has_frame = np.asarray(features["has_frame"]).astype(bool)
+    atom_chain = asym_id[features["atom_to_token_idx"]]
+    is_polymer = np.asarray(features["is_ligand"]) == 0
+
+    pae_prob = softmax(logits["pae"])
+    atom_plddt = expected_value(logits["plddt"], PLDDT_RANGE)
+    pde = expected_value(logits["pde"], PDE_RANGE)
+    every = np.arange(len(asym_id))
+    summary: dict[str, Any] = {
+        "plddt": float(atom_plddt.mean() * 100),
+        "gpde": float((pde * contact_probs).sum() / contact_probs.sum()),
+        "ptm": ptm(pae_prob, has_frame, every),
+        "iptm": iptm(pae_prob, has_frame, asym_id, every),
+        **chain_gpde(pde, contact_probs, asym_id),
+        **chain_ptm(pae_prob, has_frame, asym_id, _ligand_tokens(features, len(asym_id))),
+        **chain_plddt(atom_plddt, atom_chain),
+        "has_clash": has_clash(coordinate, atom_chain, is_polymer),
+        "num_recycles": n_cycle,
+        # The reference computes no disorder term either; AF3 adds 0.5 times the fraction of disordered residues.
+        "disorder": 0.0,
+    }
+    summary["ranking_score"] = ranking_score(summary)
+    full = {
+        "atom_plddt": atom_plddt,
+        "token_pair_pae": pae_prob @ bin_centers(PAE_RANGE, pae_prob.shape[-1]),
+        "token_pair_pde": pde,
+        "contact_probs": contact_probs,
+        "token_has_frame": has_frame,
+        "token_asym_id": np.asarray(features["asym_id"]),
+        "atom_to_token_idx": np.asarray(features["atom_to_token_idx"]),
+        "atom_is_polymer": is_polymer,
+        "atom_coordinate": coordinate,
+    }
+    return summary, full
+
+
+def ranking_score(summary: Mapping[str, Any]) -> float:
+    """0.8 ipTM + 0.2 pTM + 0.5 disorder - 100 clash, as the reference and AF3 rank samples."""
+    score = 0.8 * summary["iptm"] + 0.2 * summary["ptm"] + 0.5 * summary["disorder"]
+    return float(score - 100 * summary["has_clash"])
+
+
+def _ligand_tokens(features: Arrays, n_token: int) -> np.ndarray:
+    ligand_atoms = np.bincount(features["atom_to_token_idx"], weights=features["is_ligand"], minlength=n_token)
+    return ligand_atoms > 0
+
+
+def chain_ptm(
+    pae_prob: np.ndarray, has_frame: np.ndarray, asym_id: np.ndarray, is_ligand: np.ndarray
+) -> dict[str, np.ndarray]:
+    """chain_ptm and chain_iptm [N_chain]; chain_pair_iptm and chain_pair_iptm_global [N_chain, N_chain]."""
+    chains = [np.flatnonzero(asym_id == c) for c in range(asym_id.max() + 1)]
+    n = len(chains)
+    pair = np.zeros((n, n), np.float32)
+    for i in range(n):
+        for j in range(i + 1, n):
+            tokens = np.sort(np.concatenate([chains[i], chains[j]]))
+            pair[i, j] = pair[j, i] = iptm(pae_prob, has_frame, asym_id, tokens)
+    framed = np.array([has_frame[tokens].any() for tokens in chains])
+    mean = np.zeros(n, np.float32)
+    for c in range(n):
+        values = [pair[i, j] for i in range(n) for j in range(n) if i != j and c in (i, j) and framed[i]]
+        mean[c] = np.mean(values) if values else 0.0
+    ligand = [is_ligand[tokens].sum() >= len(tokens) // 2 for tokens in chains]
+    overall = np.zeros((n, n), np.float32)
+    for i in range(n):
+        for j in range(n):
+            if i != j:
+                overall[i, j] = mean[i] if ligand[i] else mean[j] if ligand[j] else (mean[i] + mean[j]) / 2
+    return {
+        "chain_ptm": np.array([ptm(pae_prob, has_frame, tokens) for tokens in chains], np.float32),
+        "chain_iptm": mean,
+        "chain_pair_iptm": pair,
+        "chain_pair_iptm_global": overall,
+    }
+
+
+def chain_gpde(pde: np.ndarray, contact_probs: np.ndarray, asym_id: np.ndarray) -> dict[str, np.ndarray]:
+    """Contact-weighted mean PDE (Å) within chains, chain_gpde [N_chain], and between them, chain_pair_gpde."""
+    membership = np.eye(asym_id.max() + 1, dtype=np.float32)[asym_id]
+    weighted = membership.T @ (pde * contact_probs) @ membership
+    total = membership.T @ contact_probs @ membership
+    gpde = weighted / (total + 1e-8)
+    # The reference takes the upper triangle for both halves.
+    between = np.triu(gpde, 1)
+    return {"chain_gpde": np.diag(gpde).copy(), "chain_pair_gpde": between + between.T}
+
+
+def chain_plddt(atom_plddt: np.ndarray, atom_chain: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean pLDDT (0..1) of chains, chain_plddt [N_chain], and of chain pairs, chain_pair_plddt."""
+    count = np.bincount(atom_chain).astype(np.float64)
+    total = np.bincount(atom_chain, weights=atom_plddt)
+    pair = (total[:, None] + total[None]) / (count[:, None] + count[None])
+    np.fill_diagonal(pair, 0.0)
+    return {"chain_plddt": (total / count).astype(np.float32), "chain_pair_plddt": pair.astype(np.float32)}

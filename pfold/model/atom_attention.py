@@ -1,0 +1,130 @@
+"""Attention over windows of atoms (AF3 Algorithms 5-7).
+
+Atoms are cut into windows of 32 queries that see 128 keys around them. Window indices and masks are made once on
+the host (`pfold.features.windows`): `window_keys` [N_window, 128] int32, `window_bias` [N_window, 128] (0 or MASKED).
+"""
+
+from mindspore import Tensor, ops
+
+from pfold.model.pairformer import gated_attention, pair_bias
+from pfold.model.primitives import Params, adaptive_layer_norm, conditioned_transition, layer_norm, linear
+
+N_QUERIES = 32
+ATOM_HEADS = 4
+# Where an atom encoder or decoder keeps the blocks of its atom transformer.
+ATOM_BLOCKS = "atom_transformer.diffusion_transformer.blocks"
+
+
+def embed_atoms(p: Params, f: Params) -> Tensor:
+    """Single conditioning of atoms, AF3 Algorithm 5, line 1.  f: device features -> c [N_atom, c_atom]."""
+    mask = f["ref_mask"][:, None]
+    chars = f["ref_atom_name_chars"].reshape((-1, 4 * 64))
+    c = linear(p, "linear_no_bias_ref_pos", f["ref_pos"])
+    c = c + linear(p, "linear_no_bias_ref_charge", ops.asinh(f["ref_charge"])[:, None])
+    c = c + linear(p, "linear_no_bias_f", ops.concat([mask, f["ref_element"], chars], axis=-1))
+    return c * mask
+
+
+def embed_atom_pairs(p: Params, f: Params) -> Tensor:
+    """Reference geometry of atom pairs in a window, AF3 Algorithm 5, lines 2-6.
+
+    f: device features, with d_lm [N_window, 32, 128, 3] (Å) and v_lm [N_window, 32, 128, 1]
+    -> [N_window, 32, 128, c_atompair].
+    """
+    d, v = f["d_lm"], f["v_lm"]
+    pairs = linear(p, "linear_no_bias_d", d) * v
+    inverse = 1.0 / (1.0 + (d * d).sum(axis=-1, keepdims=True))
+    return pairs + linear(p, "linear_no_bias_invd", inverse) * v + linear(p, "linear_no_bias_v", v)
+
+
+def broadcast_pairs_to_windows(z: Tensor, f: Params) -> Tensor:
+    """Token pairs seen by the atom pairs of each window.  z [N, N, c] -> [N_window, 32, 128, c]."""
+    n, _, c = z.shape
+    return ops.gather(z.reshape((n * n, c)), f["window_token_pair"], 0)
+
+
+def to_windows(x: Tensor) -> Tensor:
+    """Cut atoms into query windows.  x [..., N_atom, c] -> [..., N_window, 32, c]."""
+    return x.reshape(x.shape[:-2] + (x.shape[-2] // N_QUERIES, N_QUERIES, x.shape[-1]))
+
+
+def combine_atom_pairs(p: Params, f: Params, c: Tensor, pairs: Tensor) -> Tensor:
+    """Add the atoms' single conditioning to their pairs, AF3 Algorithm 5, lines 13-14.
+
+    c [N_atom, c_atom], pairs [N_window, 32, 128, c_atompair] -> pairs' shape.
+    """
+    h = ops.relu(c)
+    queries = to_windows(linear(p, "linear_no_bias_cl", h))
+    keys = ops.gather(linear(p, "linear_no_bias_cm", h), f["window_keys"], 0)
+    pairs = pairs + queries[:, :, None] + keys[:, None]
+    mlp = p["small_mlp"]
+    h = linear(mlp, "1", ops.relu(pairs))
+    h = linear(mlp, "3", ops.relu(h))
+    return pairs + linear(mlp, "5", ops.relu(h))
+
+
+def atom_pair_biases(blocks: list[Params], f: Params, pairs: Tensor) -> list[Tensor]:
+    """Attention bias of every block of an atom transformer; the same in each diffusion step.
+
+    pairs [N_window, 32, 128, c_atompair] -> a list of [N_window, H, 32, 128].
+    """
+    masked = f["window_bias"][:, None, None]
+    return [pair_bias(block["attention_pair_bias"], pairs) + masked for block in blocks]
+
+
+def atom_transformer(blocks: list[Params], f: Params, q: Tensor, c: Tensor, biases: list[Tensor]) -> Tensor:
+    """Atom transformer, AF3 Algorithm 7.  q [..., N_atom, c_atom], c [N_atom, c_atom], biases: `atom_pair_biases`.
+
+    As in the reference, keys and values are normalised a second time (`layernorm_kv` on the normalised queries).
+    """
+    for i in range(len(blocks)):
+        block = blocks[i]
+        attention = block["attention_pair_bias"]
+        a = adaptive_layer_norm(attention["layernorm_a"], q, c)
+        kv = adaptive_layer_norm(attention["layernorm_kv"], a, c)
+        keys = ops.gather(kv, f["window_keys"], kv.ndim - 2)
+        o = gated_attention(attention["attention"], to_windows(a), keys, biases[i], ATOM_HEADS)
+        q = q + ops.sigmoid(linear(attention, "linear_a_last", c)) * o.reshape(q.shape)
+        q = q + conditioned_transition(block["conditioned_transition_block"], q, c)
+    return q
+
+
+def aggregate_atoms_to_tokens(x: Tensor, f: Params) -> Tensor:
+    """Mean of each token's atoms.  x [N_atom, c] or [N_sample, N_atom, c] -> [..., N, c]."""
+    x = x * f["atom_mask"][:, None]
+    n_token = f["atoms_per_token"].shape[0]
+    if x.ndim == 2:
+        return ops.unsorted_segment_sum(x, f["atom_to_token_idx"], n_token) / f["atoms_per_token"]
+    total = ops.unsorted_segment_sum(x.transpose(1, 0, 2), f["atom_to_token_idx"], n_token)
+    return total.transpose(1, 0, 2) / f["atoms_per_token"]
+
+
+def broadcast_tokens_to_atoms(x: Tensor, f: Params) -> Tensor:
+    """Copy each token's row to its atoms.  x [..., N, c] -> [..., N_atom, c]."""
+    return ops.gather(x, f["atom_to_token_idx"], x.ndim - 2)
+
+
+def encode_atoms(p: Params, f: Params, q: Tensor, c: Tensor, biases: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """AF3 Algorithm 5, lines 15-16.  q [..., N_atom, c_atom] -> tokens a [..., N, c_token] and atoms q."""
+    q = atom_transformer(p[ATOM_BLOCKS], f, q, c, biases)
+    return aggregate_atoms_to_tokens(ops.relu(linear(p, "linear_no_bias_q", q)), f), q
+
+
+def atom_attention_encoder(p: Params, f: Params, q: Tensor, c: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Atom attention encoder, AF3 Algorithm 5, from line 13 on.
+
+    q and c [N_atom, c_atom], pairs [N_window, 32, 128, c_atompair] -> a [N, c_token], q, pairs.
+    """
+    pairs = combine_atom_pairs(p, f, c, pairs)
+    a, q = encode_atoms(p, f, q, c, atom_pair_biases(p[ATOM_BLOCKS], f, pairs))
+    return a, q, pairs
+
+
+def atom_attention_decoder(p: Params, f: Params, a: Tensor, q_skip: Tensor, c: Tensor, biases: list[Tensor]) -> Tensor:
+    """Atom attention decoder, AF3 Algorithm 6.
+
+    a [..., N, c_token], q_skip [..., N_atom, c_atom], c [N_atom, c_atom] -> position update [..., N_atom, 3] (scaled).
+    """
+    q = broadcast_tokens_to_atoms(linear(p, "linear_no_bias_a", a), f) + q_skip
+    q = atom_transformer(p[ATOM_BLOCKS], f, q, c, biases)
+    return linear(p, "linear_no_bias_out", layer_norm(p, "layernorm_q", q))

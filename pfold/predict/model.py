@@ -1,0 +1,209 @@
+"""The model as users call it: `load_model(...)` and `Model.predict(...)` (AF3 Algorithm 1)."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mindspore import Tensor
+
+from pfold.confidence import confidence_of_sample, contact_probabilities
+from pfold.errors import ConfigError
+from pfold.features.device import alignment_rows, device_features, pad
+from pfold.model.settings import ModelSettings, model_settings
+from pfold.predict import graphs
+from pfold.predict.graphs import as_input, to_device
+from pfold.predict.noise import check_noise, draw_rows, make_noise
+from pfold.predict.sampler import sample_diffusion
+from pfold.weights.load import load_weights
+from pfold.weights.tree import nest
+
+Features = Mapping[str, np.ndarray]
+Weights = str | Path | Mapping[str, np.ndarray] | None
+
+
+def load_model(name: str, weights: Weights = None, dtype: str = "float32") -> "Model":
+    """Load a published model.
+
+    weights: path of a .safetensors or published .pt file, a mapping of checkpoint name -> float32 array, or None for
+    the published file in the cache directory. dtype: "float32".
+    Raises ConfigError for an unknown model or dtype, WeightsError for a missing or wrong checkpoint.
+    """
+    settings = model_settings(name)
+    if dtype != "float32":
+        raise ConfigError(f'dtype "{dtype}" is not available; use "float32"')
+    return Model(settings, load_weights(settings, weights))
+
+
+class Model:
+    """A published model with its weights on the device; compiled graphs are kept between predictions."""
+
+    def __init__(self, settings: ModelSettings, weights: Mapping[str, np.ndarray]) -> None:
+        self.settings = settings
+        self.params = to_device(nest(weights))
+
+    def predict(
+        self,
+        features: Features,
+        *,
+        n_cycle: int | None = None,
+        n_step: int | None = None,
+        n_sample: int | None = None,
+        noise: int | Mapping[str, np.ndarray] = 101,
+        msa_rows: str | None = None,
+        n_token: int | None = None,
+        n_atom: int | None = None,
+        stages: bool = False,
+        logits: bool = True,
+    ) -> dict[str, Any]:
+        """Fold one target.
+
+        features: arrays as in `pfold.features.schema`. n_cycle, n_step, n_sample: recycling cycles, diffusion steps and
+        samples; the model's defaults where None. noise: a seed, or a recorded stream (`pfold.predict.noise.Noise`).
+        msa_rows: "random" draws alignment rows in each cycle as the reference does, "all" keeps them all; None is
+        "random" with a seed and "all" with a recorded stream. n_token, n_atom: pad to these lengths; nothing unpadded
+        changes. stages: also return what left each stage. logits: also return the confidence head's logits.
+
+        Returns a dict: coordinate [S, N_atom, 3] (Å), contact_probs [N, N], summary and full_data (lists of S dicts),
+        timings (seconds), and with logits plddt [S, N_atom, 50], pae and pde [S, N, N, 64], resolved [S, N_atom, 2].
+        Raises ValueError for a noise stream of other shapes or lengths below the target's.
+        """
+        fold = _Fold(self, features, n_token, n_atom)
+        n_cycle = self.settings.n_cycle if n_cycle is None else n_cycle
+        n_step = self.settings.n_step if n_step is None else n_step
+        n_sample = self.settings.n_sample if n_sample is None else n_sample
+        if isinstance(noise, Mapping):
+            seed, stream = 0, check_noise(noise, n_step, n_sample, fold.n_atom)
+        else:
+            seed, stream = noise, make_noise(noise, n_step, n_sample, fold.n_atom)
+        if msa_rows is None:
+            msa_rows = "all" if isinstance(noise, Mapping) else "random"
+        if msa_rows not in ("all", "random"):
+            raise ConfigError(f'msa_rows is "{msa_rows}"; use "random" or "all"')
+
+        timings, start = {}, time.perf_counter()
+        fold.trunk(n_cycle, seed if msa_rows == "random" else None)
+        timings["trunk"] = time.perf_counter() - start
+        start = time.perf_counter()
+        coordinate = fold.diffusion(stream, n_step)
+        timings["diffusion"] = time.perf_counter() - start
+        start = time.perf_counter()
+        out = {"coordinate": coordinate, **fold.confidence(coordinate, n_cycle, logits)}
+        timings["confidence"] = time.perf_counter() - start
+        out["timings"] = timings
+        return out | (fold.stages if stages else {})
+
+
+class _Fold:
+    """One prediction under way: the target's arrays on the device and what the stages left."""
+
+    def __init__(self, model: Model, features: Features, n_token: int | None, n_atom: int | None) -> None:
+        self.settings, self.params, self.features = model.settings, model.params, features
+        self.n_token, self.n_atom = len(features["token_index"]), len(features["ref_pos"])
+        self.padded_token = n_token or self.n_token
+        if self.padded_token < self.n_token or (n_atom or self.n_atom) < self.n_atom:
+            raise ValueError(
+                f"can't pad {self.n_token} tokens and {self.n_atom} atoms to {n_token} tokens and {n_atom} atoms"
+            )
+        arrays = device_features(features, n_token, n_atom)
+        self.padded_atom = len(arrays["ref_pos"])
+        self.f = as_input(to_device(arrays))
+        self.mask: Tensor = self.f["token_mask"]
+        self.stages: dict[str, np.ndarray] = {}
+
+    def trunk(self, n_cycle: int, seed: int | None) -> None:
+        """Embedding, recycling, MSA module and pairformer; seed draws alignment rows, None keeps all."""
+        p = as_input({k: v for k, v in self.params.items() if k.startswith(_TRUNK_ENTRIES)})
+        self.s_inputs = graphs.input_feature_embedder(as_input(self.params["input_embedder"]), self.f)
+        s_init, z_init = graphs.init_trunk(p, self.f, self.s_inputs)
+        self._record("s_inputs_0_0", self.s_inputs, 1)
+        s, z = s_init * 0, z_init * 0
+        for cycle in range(n_cycle):
+            z = graphs.recycle_pair(p, z_init, z)
+            z = self._msa_module(z, cycle, seed)
+            self._record(f"msa_{cycle}_0", z, 2)
+            s = graphs.recycle_single(p, s_init, s)
+            for block in self.params["pairformer_stack.blocks"]:
+                s, z = graphs.pairformer_block(as_input(block), s, z, self.mask)
+            self._record(f"trunk_{cycle}_0", s, 1)
+            self._record(f"trunk_{cycle}_1", z, 2)
+        self.s, self.z = s, z
+
+    def _msa_module(self, z: Tensor, cycle: int, seed: int | None) -> Tensor:
+        """MSA module, AF3 Algorithm 8, on the alignment rows of this cycle."""
+        n_msa, max_rows = len(self.features["msa"]), self.settings.max_msa_rows
+        rows = np.arange(min(n_msa, max_rows)) if seed is None else draw_rows(seed, cycle, n_msa, max_rows)
+        a = to_device(alignment_rows(self.features, rows, padded_rows(len(rows)), self.padded_token))
+        p = self.params["msa_module"]
+        embedding = as_input({k: v for k, v in p.items() if k != "blocks"})
+        m = graphs.embed_msa(embedding, a["msa"], a["has_deletion"], a["deletion_value"], self.s_inputs)
+        for block in p["blocks"]:
+            m, z = graphs.msa_block(as_input(block), m, z, a["msa_mask"], self.mask)
+        return z
+
+    def diffusion(self, noise: Any, n_step: int) -> np.ndarray:
+        """Sample positions of all samples at once -> [S, N_atom, 3] float32 (Å)."""
+        p = as_input(self.params["diffusion_module"])
+        cache = as_input(graphs.prepare_diffusion(p, self.f, self.s_inputs, self.s, self.z))
+        n_extra = self.padded_atom - self.n_atom
+
+        def denoise(x_noisy: np.ndarray, t_hat: np.float32) -> np.ndarray:
+            x = Tensor(np.pad(x_noisy, ((0, 0), (0, n_extra), (0, 0))))
+            return graphs.denoise(p, self.f, cache, x, Tensor(np.float32(t_hat))).asnumpy()[:, : self.n_atom]
+
+        x = noise["x0"]
+        for step, (denoised, x) in enumerate(sample_diffusion(denoise, noise, n_step, self.settings)):
+            self.stages[f"stage_denoised_{step}_0"] = denoised
+        return x
+
+    def confidence(self, coordinate: np.ndarray, n_cycle: int, logits: bool) -> dict[str, Any]:
+        """Distogram, confidence head and scores of every sample."""
+        distogram = graphs.distogram_head(as_input(self.params["distogram_head"]), self.z)
+        self._record("distogram_0_0", distogram, 2)
+        contact_probs = contact_probabilities(self._unpad(distogram, 2))
+        samples = []
+        for x in coordinate:
+            sample = self._confidence_logits(x)
+            summary, full = confidence_of_sample(self.features, x, sample, contact_probs, n_cycle)
+            samples.append((summary, full, sample if logits else {}))
+        out = {
+            "contact_probs": contact_probs,
+            "summary": [summary for summary, _, _ in samples],
+            "full_data": [full for _, full, _ in samples],
+        }
+        keys = samples[0][2] if samples else {}
+        return out | {key: np.stack([sample[key] for _, _, sample in samples]) for key in keys}
+
+    def _confidence_logits(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """Confidence head on one sample, AF3 Algorithm 31.  x [N_atom, 3] (Å)."""
+        p = self.params["confidence_head"]
+        head = as_input({k: v for k, v in p.items() if k != "pairformer_stack.blocks"})
+        s, z = graphs.init_confidence(head, self.s_inputs, self.s, self.z)
+        representative = x[np.flatnonzero(self.features["distogram_rep_atom_mask"])]
+        z = graphs.embed_distances(head, z, Tensor(pad(representative, self.padded_token)))
+        for block in p["pairformer_stack.blocks"]:
+            s, z = graphs.pairformer_block(as_input(block), s, z, self.mask)
+        pae, pde, plddt, resolved = graphs.confidence_logits(head, s, z)
+        token, slot = self.features["atom_to_token_idx"], self.features["atom_to_tokatom_idx"]
+        return {
+            "plddt": plddt.asnumpy()[token, slot],
+            "pae": self._unpad(pae, 2),
+            "pde": self._unpad(pde, 2),
+            "resolved": resolved.asnumpy()[token, slot],
+        }
+
+    def _unpad(self, x: Tensor, n_axis: int) -> np.ndarray:
+        return x.asnumpy()[(slice(self.n_token),) * n_axis]
+
+    def _record(self, stage: str, x: Tensor, n_axis: int) -> None:
+        self.stages[f"stage_{stage}"] = self._unpad(x, n_axis)
+
+
+# Entries of the checkpoint that the trunk reads outside its blocks.
+_TRUNK_ENTRIES = ("relative_position_encoding", "linear_no_bias_", "layernorm_")
+
+
+def padded_rows(n_msa: int) -> int:
+    """Alignment rows are padded to the next power of two, 16 at least, so that few graphs serve all alignments."""
+    return max(16, 1 << (n_msa - 1).bit_length())

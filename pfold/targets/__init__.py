@@ -1,0 +1,1 @@
+"""What to fold: readers of input files, validation, names and identities of targets."""

@@ -1,0 +1,225 @@
+"""Names and shapes of a model's checkpoint, written down module by module (AF3 supplement, section 3 and 4)."""
+
+from collections.abc import Iterator
+
+from pfold.model.settings import ModelSettings
+
+Layout = dict[str, tuple[int, ...]]
+Entry = tuple[str, tuple[int, ...]]
+
+C_S_INPUTS = 449
+C_S = 384
+C_Z = 128
+C_M = 64
+C_TOKEN = 768
+C_ATOM = 128
+C_ATOMPAIR = 16
+N_RELATIVE = 139
+N_TEMPLATE_FEATURES = 108
+C_TEMPLATE = 64
+
+
+def checkpoint_layout(settings: ModelSettings) -> Layout:
+    """Checkpoint name -> shape of every tensor of the model."""
+    return dict(_model(settings))
+
+
+def _prefixed(prefix: str, entries: Iterator[Entry]) -> Iterator[Entry]:
+    for name, shape in entries:
+        yield f"{prefix}.{name}", shape
+
+
+def _norm(name: str, c: int, offset: bool = True) -> Iterator[Entry]:
+    yield f"{name}.weight", (c,)
+    if offset:
+        yield f"{name}.bias", (c,)
+
+
+def _linear(name: str, c_in: int, c_out: int, bias: bool = False) -> Iterator[Entry]:
+    yield f"{name}.weight", (c_out, c_in)
+    if bias:
+        yield f"{name}.bias", (c_out,)
+
+
+def _transition(name: str, c: int, n: int) -> Iterator[Entry]:
+    yield from _norm(f"{name}.layernorm1", c)
+    yield from _linear(f"{name}.linear_no_bias_a", c, n * c)
+    yield from _linear(f"{name}.linear_no_bias_b", c, n * c)
+    yield from _linear(f"{name}.linear_no_bias", n * c, c)
+
+
+def _attention(name: str, c: int, q_bias: bool) -> Iterator[Entry]:
+    yield from _linear(f"{name}.linear_q", c, c, q_bias)
+    for projection in ("k", "v", "o", "g"):
+        yield from _linear(f"{name}.linear_{projection}", c, c)
+
+
+def _pair_stack(c_z: int = C_Z) -> Iterator[Entry]:
+    for name in ("tri_mul_out", "tri_mul_in"):
+        for projection in ("g", "z", "a_p", "a_g", "b_p", "b_g"):
+            yield from _linear(f"{name}.linear_{projection}", c_z, c_z)
+        yield from _norm(f"{name}.layer_norm_in", c_z)
+        yield from _norm(f"{name}.layer_norm_out", c_z)
+    for name in ("tri_att_start", "tri_att_end"):
+        yield from _norm(f"{name}.layer_norm", c_z)
+        yield from _linear(f"{name}.linear", c_z, 4)
+        yield from _attention(f"{name}.mha", c_z, q_bias=False)
+    yield from _transition("pair_transition", c_z, 4)
+
+
+def _pairformer_block() -> Iterator[Entry]:
+    yield from _pair_stack()
+    yield from _norm("attention_pair_bias.layernorm_a", C_S)
+    yield from _attention("attention_pair_bias.attention", C_S, q_bias=True)
+    yield from _norm("attention_pair_bias.layernorm_z", C_Z)
+    yield from _linear("attention_pair_bias.linear_nobias_z", C_Z, 16)
+    yield from _transition("single_transition", C_S, 4)
+
+
+def _adaptive_norm(name: str, c_a: int, c_s: int) -> Iterator[Entry]:
+    yield from _norm(f"{name}.layernorm_s", c_s, offset=False)
+    yield from _linear(f"{name}.linear_s", c_s, c_a, bias=True)
+    yield from _linear(f"{name}.linear_nobias_s", c_s, c_a)
+
+
+def _diffusion_block(c_a: int, c_s: int, c_z: int, n_head: int, cross: bool) -> Iterator[Entry]:
+    attention, conditioned = "attention_pair_bias", "conditioned_transition_block"
+    yield from _adaptive_norm(f"{attention}.layernorm_a", c_a, c_s)
+    if cross:
+        yield from _adaptive_norm(f"{attention}.layernorm_kv", c_a, c_s)
+    yield from _attention(f"{attention}.attention", c_a, q_bias=True)
+    yield from _norm(f"{attention}.layernorm_z", c_z, offset=False)
+    yield from _linear(f"{attention}.linear_nobias_z", c_z, n_head)
+    yield from _linear(f"{attention}.linear_a_last", c_s, c_a, bias=True)
+    yield from _adaptive_norm(f"{conditioned}.adaln", c_a, c_s)
+    yield from _linear(f"{conditioned}.linear_nobias_a1", c_a, 2 * c_a)
+    yield from _linear(f"{conditioned}.linear_nobias_a2", c_a, 2 * c_a)
+    yield from _linear(f"{conditioned}.linear_nobias_b", 2 * c_a, c_a)
+    yield from _linear(f"{conditioned}.linear_s", c_s, c_a, bias=True)
+
+
+def _atom_transformer(n_block: int) -> Iterator[Entry]:
+    for i in range(n_block):
+        prefix = f"atom_transformer.diffusion_transformer.blocks.{i}"
+        yield from _prefixed(prefix, _diffusion_block(C_ATOM, C_ATOM, C_ATOMPAIR, 4, cross=True))
+
+
+def _atom_encoder(n_block: int, c_token: int, has_coords: bool) -> Iterator[Entry]:
+    yield from _linear("linear_no_bias_ref_pos", 3, C_ATOM)
+    yield from _linear("linear_no_bias_ref_charge", 1, C_ATOM)
+    yield from _linear("linear_no_bias_f", 1 + 128 + 4 * 64, C_ATOM)
+    yield from _linear("linear_no_bias_d", 3, C_ATOMPAIR)
+    yield from _linear("linear_no_bias_invd", 1, C_ATOMPAIR)
+    yield from _linear("linear_no_bias_v", 1, C_ATOMPAIR)
+    if has_coords:
+        yield from _norm("layernorm_s", C_S, offset=False)
+        yield from _linear("linear_no_bias_s", C_S, C_ATOM)
+        yield from _norm("layernorm_z", C_Z, offset=False)
+        yield from _linear("linear_no_bias_z", C_Z, C_ATOMPAIR)
+        yield from _linear("linear_no_bias_r", 3, C_ATOM)
+    yield from _linear("linear_no_bias_cl", C_ATOM, C_ATOMPAIR)
+    yield from _linear("linear_no_bias_cm", C_ATOM, C_ATOMPAIR)
+    for layer in (1, 3, 5):
+        yield from _linear(f"small_mlp.{layer}", C_ATOMPAIR, C_ATOMPAIR)
+    yield from _atom_transformer(n_block)
+    yield from _linear("linear_no_bias_q", C_ATOM, c_token)
+
+
+def _template_embedder() -> Iterator[Entry]:
+    yield from _linear("linear_no_bias_z", C_Z, C_TEMPLATE)
+    yield from _norm("layernorm_z", C_Z)
+    yield from _linear("linear_no_bias_a", N_TEMPLATE_FEATURES, C_TEMPLATE)
+    yield from _norm("layernorm_v", C_TEMPLATE)
+    yield from _linear("linear_no_bias_u", C_TEMPLATE, C_Z)
+
+
+def _msa_module(n_block: int) -> Iterator[Entry]:
+    yield from _linear("linear_no_bias_m", 34, C_M)
+    yield from _linear("linear_no_bias_s", C_S_INPUTS, C_M)
+    for i in range(n_block):
+        yield from _prefixed(f"blocks.{i}", _msa_block(last=i + 1 == n_block))
+
+
+def _msa_block(last: bool) -> Iterator[Entry]:
+    yield from _norm("outer_product_mean_msa.layer_norm", C_M)
+    yield from _linear("outer_product_mean_msa.linear_1", C_M, 32)
+    yield from _linear("outer_product_mean_msa.linear_2", C_M, 32)
+    yield from _linear("outer_product_mean_msa.linear_out", 32 * 32, C_Z, bias=True)
+    if not last:
+        averaging = "msa_stack.msa_pair_weighted_averaging"
+        yield from _norm(f"{averaging}.layernorm_m", C_M)
+        yield from _linear(f"{averaging}.linear_no_bias_mv", C_M, 64)
+        yield from _norm(f"{averaging}.layernorm_z", C_Z)
+        yield from _linear(f"{averaging}.linear_no_bias_z", C_Z, 8)
+        yield from _linear(f"{averaging}.linear_no_bias_mg", C_M, 64)
+        yield from _linear(f"{averaging}.linear_no_bias_out", 64, C_M)
+        yield from _transition("msa_stack.transition_m", C_M, 4)
+    yield from _prefixed("pair_stack", _pair_stack())
+
+
+def _diffusion_module(settings: ModelSettings) -> Iterator[Entry]:
+    conditioning = "diffusion_conditioning"
+    yield from _linear(f"{conditioning}.relpe.linear_no_bias", N_RELATIVE, C_Z)
+    yield from _norm(f"{conditioning}.layernorm_z", 2 * C_Z, offset=False)
+    yield from _linear(f"{conditioning}.linear_no_bias_z", 2 * C_Z, C_Z)
+    yield from _transition(f"{conditioning}.transition_z1", C_Z, 2)
+    yield from _transition(f"{conditioning}.transition_z2", C_Z, 2)
+    yield from _norm(f"{conditioning}.layernorm_s", C_S + C_S_INPUTS, offset=False)
+    yield from _linear(f"{conditioning}.linear_no_bias_s", C_S + C_S_INPUTS, C_S)
+    yield f"{conditioning}.fourier_embedding.w", (256,)
+    yield f"{conditioning}.fourier_embedding.b", (256,)
+    yield from _norm(f"{conditioning}.layernorm_n", 256, offset=False)
+    yield from _linear(f"{conditioning}.linear_no_bias_n", 256, C_S)
+    yield from _transition(f"{conditioning}.transition_s1", C_S, 2)
+    yield from _transition(f"{conditioning}.transition_s2", C_S, 2)
+    encoder = _atom_encoder(settings.n_atom_block, C_TOKEN, has_coords=True)
+    yield from _prefixed("atom_attention_encoder", encoder)
+    yield from _norm("layernorm_s", C_S, offset=False)
+    yield from _linear("linear_no_bias_s", C_S, C_TOKEN)
+    for i in range(settings.n_diffusion_block):
+        block = _diffusion_block(C_TOKEN, C_S, C_Z, 16, cross=False)
+        yield from _prefixed(f"diffusion_transformer.blocks.{i}", block)
+    yield from _norm("layernorm_a", C_TOKEN, offset=False)
+    yield from _linear("atom_attention_decoder.linear_no_bias_a", C_TOKEN, C_ATOM)
+    yield from _norm("atom_attention_decoder.layernorm_q", C_ATOM, offset=False)
+    yield from _linear("atom_attention_decoder.linear_no_bias_out", C_ATOM, 3)
+    yield from _prefixed("atom_attention_decoder", _atom_transformer(settings.n_atom_block))
+
+
+def _confidence_head(n_block: int) -> Iterator[Entry]:
+    yield "lower_bins", (39,)
+    yield "upper_bins", (39,)
+    yield "plddt_weight", (24, C_S, 50)
+    yield "resolved_weight", (24, C_S, 2)
+    yield from _linear("linear_no_bias_s1", C_S_INPUTS, C_Z)
+    yield from _linear("linear_no_bias_s2", C_S_INPUTS, C_Z)
+    yield from _linear("linear_no_bias_d", 39, C_Z)
+    yield from _linear("linear_no_bias_d_wo_onehot", 1, C_Z)
+    for i in range(n_block):
+        yield from _prefixed(f"pairformer_stack.blocks.{i}", _pairformer_block())
+    yield from _linear("linear_no_bias_pae", C_Z, 64)
+    yield from _linear("linear_no_bias_pde", C_Z, 64)
+    yield from _norm("input_strunk_ln", C_S)
+    for name, c in (("pae_ln", C_Z), ("pde_ln", C_Z), ("plddt_ln", C_S), ("resolved_ln", C_S)):
+        yield from _norm(name, c)
+
+
+def _model(settings: ModelSettings) -> Iterator[Entry]:
+    encoder = _atom_encoder(3, C_S, has_coords=False)
+    yield from _prefixed("input_embedder.atom_attention_encoder", encoder)
+    yield from _linear("relative_position_encoding.linear_no_bias", N_RELATIVE, C_Z)
+    yield from _prefixed("template_embedder", _template_embedder())
+    yield from _prefixed("msa_module", _msa_module(settings.n_msa_block))
+    for i in range(settings.n_pairformer_block):
+        yield from _prefixed(f"pairformer_stack.blocks.{i}", _pairformer_block())
+    yield from _prefixed("diffusion_module", _diffusion_module(settings))
+    yield from _linear("distogram_head.linear", C_Z, 64, bias=True)
+    yield from _prefixed("confidence_head", _confidence_head(settings.n_confidence_block))
+    yield from _linear("linear_no_bias_sinit", C_S_INPUTS, C_S)
+    yield from _linear("linear_no_bias_zinit1", C_S, C_Z)
+    yield from _linear("linear_no_bias_zinit2", C_S, C_Z)
+    yield from _linear("linear_no_bias_token_bond", 1, C_Z)
+    yield from _linear("linear_no_bias_z_cycle", C_Z, C_Z)
+    yield from _linear("linear_no_bias_s", C_S, C_S)
+    yield from _norm("layernorm_z_cycle", C_Z)
+    yield from _norm("layernorm_s", C_S)
