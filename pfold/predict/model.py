@@ -11,7 +11,7 @@ from mindspore import Tensor
 from pfold.confidence import confidence_of_sample, contact_probabilities
 from pfold.errors import ConfigError
 from pfold.features.device import alignment_rows, device_features, pad
-from pfold.model.settings import ModelSettings, model_settings
+from pfold.weights.published import ModelSettings, model_settings
 from pfold.predict import graphs
 from pfold.predict.graphs import as_input, to_device
 from pfold.predict.noise import check_noise, draw_rows, make_noise

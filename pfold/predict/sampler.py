@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from pfold.model.settings import ModelSettings
+from pfold.weights.published import ModelSettings
 from pfold.predict.noise import Noise
 
 SIGMA_DATA = 16.0

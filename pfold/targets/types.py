@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+# The 20 standard amino acids and X, an unknown one.
+PROTEIN_LETTERS = "ARNDCQEGHILKMFPSTWYVX"
 
 @dataclass(frozen=True)
 class Entity:
@@ -50,3 +52,18 @@ class Rejection:
     name: str
     reason: str
     source: str = ""
+
+
+def chain_ids(count: int, taken: set[str] | frozenset[str] = frozenset()) -> list[str]:
+    """The next `count` chain ids that are not taken: A, B, ..., Z, AA, AB, ... (as mmCIF label_asym_id)."""
+    ids: list[str] = []
+    number = 0
+    while len(ids) < count:
+        number += 1
+        letters, rest = "", number
+        while rest:
+            rest, letter = divmod(rest - 1, 26)
+            letters = chr(ord("A") + letter) + letters
+        if letters not in taken:
+            ids.append(letters)
+    return ids

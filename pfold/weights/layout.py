@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pfold.model.settings import ModelSettings
+from pfold.weights.published import ModelSettings
 
 Layout = dict[str, tuple[int, ...]]
 Entry = tuple[str, tuple[int, ...]]

@@ -1,18 +1,127 @@
-"""Load a checkpoint and check it against the model's layout."""
+"""Find, read and check a model's checkpoint."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from pfold.errors import WeightsError
-from pfold.model.settings import ModelSettings
+from pfold.files import file_digest
 from pfold.weights.layout import checkpoint_layout
+from pfold.weights.published import ModelSettings
+from pfold.weights.torch_file import read_torch_file
+from pfold.weights.untrained import untrained_weights
+
+AUTO = "auto"
+UNTRAINED = "untrained"
+_MAX_NAMED = 5
+
+
+def cache_folder() -> Path:
+    """Where published checkpoints are kept: $PFOLD_WEIGHTS, or ~/.cache/pfold/weights."""
+    return Path(os.environ.get("PFOLD_WEIGHTS") or Path.home() / ".cache/pfold/weights")
+
+
+def published_file(settings: ModelSettings, folder: Path | None = None) -> Path:
+    """The published checkpoint of a model in the cache, as .safetensors or .pt.
+
+    Raises WeightsError, saying which file and how to get it, where the cache has neither.
+    """
+    folder = folder or cache_folder()
+    candidates = [folder / f"{settings.name}{suffix}" for suffix in (".safetensors", ".pt")]
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise WeightsError(
+        f"the weights of {settings.name} are not in the cache: {candidates[1]} does not exist.\n"
+        f"Fetch them from {settings.url} with\n"
+        f"    pfold weights fetch {settings.name}\n"
+        "or copy the file there. To try pfold without them, set weights: untrained; the results are then no predictions."
+    )
+
+
+def resolve_weights(settings: ModelSettings, weights: str) -> Path | None:
+    """The checkpoint file that a configuration's `weights` names; None for untrained weights.
+
+    weights: "auto" (the published file), "untrained", or a path. Raises WeightsError for a file that does not exist.
+    """
+    if weights == UNTRAINED:
+        return None
+    if weights == AUTO:
+        return published_file(settings)
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise WeightsError(f'weights: {path} does not exist; use a path, "auto" or "untrained"')
+    return path
+
+
+def weights_identity(settings: ModelSettings, weights: str) -> str:
+    """Hash of the weights' content, part of a result's identity; "untrained" for untrained weights."""
+    path = resolve_weights(settings, weights)
+    return UNTRAINED if path is None else _cached_digest(path)
+
+
+def _cached_digest(path: Path) -> str:
+    """SHA-256 of a large file, kept beside it while the file does not change, where the folder can be written."""
+    status = path.stat()
+    stamp = f"{status.st_size} {status.st_mtime_ns}"
+    note = path.with_name(path.name + ".sha256")
+    if note.is_file():
+        known, _, value = note.read_text().rpartition(" ")
+        if known == stamp:
+            return value
+    value = file_digest(path)
+    if os.access(path.parent, os.W_OK):
+        note.write_text(f"{stamp} {value}")
+    return value
 
 
 def load_weights(
     settings: ModelSettings, weights: str | Path | Mapping[str, np.ndarray] | None
 ) -> Mapping[str, np.ndarray]:
-    """The checkpoint of a model."""
-    assert isinstance(weights, Mapping)
-    return weights
+    """The checkpoint of a model, checked against its layout.
+
+    weights: a path, "auto" or "untrained", a mapping of name -> array, or None for "auto".
+    Raises WeightsError for a missing or unreadable file and for tensors that are missing, extra or misshapen.
+    """
+    if isinstance(weights, Mapping):
+        check_layout(settings, weights, "the given weights")
+        return weights
+    path = resolve_weights(settings, str(weights or AUTO))
+    if path is None:
+        return untrained_weights(settings)
+    tensors = read_checkpoint(path)
+    check_layout(settings, tensors, str(path))
+    return {name: np.asarray(array, np.float32) for name, array in tensors.items()}
+
+
+def read_checkpoint(path: Path) -> Mapping[str, np.ndarray]:
+    """Tensors of a .safetensors or .pt file. Raises WeightsError for a file that is neither."""
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
+    if path.suffix == ".pt":
+        return read_torch_file(path)
+    raise WeightsError(f"{path}: expected a .safetensors or .pt file")
+
+
+def check_layout(settings: ModelSettings, weights: Mapping[str, np.ndarray], source: str) -> None:
+    """Raises WeightsError, naming tensors, where the checkpoint is not this model's."""
+    layout = checkpoint_layout(settings)
+    problems = [
+        ("missing", [n for n in layout if n not in weights]),
+        ("extra", [n for n in weights if n not in layout]),
+        ("misshapen", [n for n in layout if n in weights and tuple(weights[n].shape) != layout[n]]),
+    ]
+    found = [f"{len(names)} {what} ({_some(names)})" for what, names in problems if names]
+    if found:
+        raise WeightsError(f"{source}: not a checkpoint of {settings.name}: {'; '.join(found)}")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_MAX_NAMED]) + (", ..." if len(names) > _MAX_NAMED else "")

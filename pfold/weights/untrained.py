@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from pfold.model.settings import ModelSettings
+from pfold.weights.published import ModelSettings
 from pfold.weights.layout import checkpoint_layout
 
 

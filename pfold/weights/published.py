@@ -1,14 +1,19 @@
-"""The published models: block counts and default sampling settings (reference: configs_model_type.py)."""
+"""The published models: block counts, default sampling settings and where their checkpoints are."""
 
 import difflib
 from dataclasses import dataclass
 
 from pfold.errors import ConfigError
 
+CHECKPOINT_URL = "https://protenix.tos-cn-beijing.volces.com/checkpoint"
+
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """What tells one published model from another; channel counts are those of the AlphaFold 3 supplement."""
+    """What tells one published model from another (reference: configs_model_type.py).
+
+    Channel counts are those of the AlphaFold 3 supplement.
+    """
 
     name: str
     n_msa_block: int
@@ -24,6 +29,11 @@ class ModelSettings:
     gamma_min: float = 1.0
     noise_scale_lambda: float = 1.003
     max_msa_rows: int = 16384
+
+    @property
+    def url(self) -> str:
+        """Where the published checkpoint is (reference: web_service/dependency_url.py)."""
+        return f"{CHECKPOINT_URL}/{self.name}.pt"
 
 
 def _small(name: str, n_pairformer_block: int) -> ModelSettings:

@@ -1,0 +1,23 @@
+"""pfold: proteome-scale protein structure prediction with the Protenix architecture in MindSpore."""
+
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["featurize", "load_model", "read_targets"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public functions when they are first used: MindSpore and RDKit take seconds to load."""
+    if name == "featurize":
+        from pfold.features.featurize import featurize
+
+        return featurize
+    if name == "load_model":
+        from pfold.predict.model import load_model
+
+        return load_model
+    if name == "read_targets":
+        from pfold.targets.read import read_targets
+
+        return read_targets
+    raise AttributeError(f"module 'pfold' has no attribute {name!r}")

@@ -1,0 +1,168 @@
+"""The command line: `pfold fold` for one file end to end, and every stage of a run by hand."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pfold import __version__
+from pfold.config import RunConfig, load_config, parse_config
+from pfold.errors import ConfigError, InputError, PfoldError, SearchError, WeightsError
+from pfold.logs import start_logging
+from pfold.weights.published import MODELS, model_settings
+
+# Exit codes: 1 targets were not folded, 2 wrong usage or configuration, 3 bad input, 4 weights, 5 search.
+EXIT_CODES: tuple[tuple[type[PfoldError], int], ...] = (
+    (ConfigError, 2),
+    (InputError, 3),
+    (WeightsError, 4),
+    (SearchError, 5),
+    (PfoldError, 1),
+)
+
+
+def exit_code(error: PfoldError) -> int:
+    """The process exit code of an error."""
+    return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The argument parser of `pfold`."""
+    parser = argparse.ArgumentParser(prog="pfold", description="Protein structure prediction in MindSpore.")
+    parser.add_argument("--version", action="version", version=f"pfold {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_fold(commands)
+    for name, what, argument in _STAGES:
+        command = commands.add_parser(name, help=what, description=what)
+        command.add_argument("--config", type=Path, default=Path("config/config.yaml"), help="configuration file")
+        if argument:
+            command.add_argument(argument, help=f"name of the {argument}, from the plan")
+        if name == "search":
+            command.add_argument("--cpus", type=int, default=os.cpu_count() or 1, help="threads (default: all)")
+        if name == "retry":
+            command.add_argument("--kind", help='only failures of this kind, for example "out_of_memory"')
+    _add_weights(commands)
+    return parser
+
+
+_STAGES = (
+    ("targets", "read the target files into a table", None),
+    ("plan", "plan what is missing", None),
+    ("search", "search the sequences of a shard", "shard"),
+    ("features", "make the features of a shard", "shard"),
+    ("predict", "fold the targets of a batch", "batch"),
+    ("summary", "write the summary table and the report", None),
+    ("check", "fail if more targets failed than allowed", None),
+    ("retry", "clear failures, so that the next run folds these targets again", None),
+)
+
+
+def _add_fold(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "fold the targets of a file or folder, all stages in this process"
+    fold = commands.add_parser("fold", help=what, description=what)
+    fold.add_argument("targets", nargs="+", help="FASTA or Protenix JSON files, or folders of them")
+    fold.add_argument("--results", default="results", help="folder of the results (default: results)")
+    fold.add_argument("--model", default="protenix_base_default_v0.5.0", help="published model (default: %(default)s)")
+    fold.add_argument("--weights", default="auto", help='"auto", "untrained" or a path (default: auto)')
+    fold.add_argument("--database", action="append", default=[], help="FASTA database to search; may be repeated")
+    fold.add_argument("--seeds", type=int, nargs="+", default=[101], help="model seeds (default: 101)")
+    for name, meaning in (("n_cycle", "recycling cycles"), ("n_step", "diffusion steps"), ("n_sample", "samples a seed")):
+        fold.add_argument(f"--{name}", type=int, help=f"{meaning} (default: the model's)")
+    fold.add_argument("--keep", choices=["all", "best"], default="all", help="samples to keep (default: all)")
+    fold.add_argument("--cpus", type=int, default=os.cpu_count() or 1, help="search threads (default: all)")
+
+
+def _add_weights(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    weights = commands.add_parser("weights", help="published checkpoints", description="Published checkpoints.")
+    actions = weights.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="list the models and what the cache holds")
+    fetch = actions.add_parser("fetch", help="download a model's checkpoint into the cache")
+    fetch.add_argument("model", choices=sorted(MODELS), metavar="MODEL")
+    convert = actions.add_parser("convert", help="turn a published .pt into .safetensors, without PyTorch")
+    convert.add_argument("model", choices=sorted(MODELS), metavar="MODEL")
+    convert.add_argument("source", type=Path, help=".pt file")
+    convert.add_argument("destination", type=Path, help=".safetensors file")
+
+
+def _fold_config(args: argparse.Namespace) -> RunConfig:
+    engine = "jackhmmer" if args.database else "none"
+    return parse_config(
+        {
+            "targets": args.targets,
+            "results": args.results,
+            "model": args.model,
+            "weights": args.weights,
+            "seeds": args.seeds,
+            "n_cycle": args.n_cycle,
+            "n_step": args.n_step,
+            "n_sample": args.n_sample,
+            "keep": args.keep,
+            "search": {"engine": engine, "databases": args.database},
+        },
+        "the command line",
+    )
+
+
+def _run_weights(args: argparse.Namespace) -> None:
+    from pfold.weights.convert import convert_checkpoint
+    from pfold.weights.fetch import fetch_weights
+    from pfold.weights.load import cache_folder, published_file
+
+    if args.action == "fetch":
+        print(fetch_weights(model_settings(args.model)))
+    elif args.action == "convert":
+        convert_checkpoint(model_settings(args.model), args.source, args.destination)
+        print(args.destination)
+    else:
+        print(f"cache: {cache_folder()}")
+        for model in MODELS.values():
+            try:
+                print(f"{model.name}\t{published_file(model)}")
+            except WeightsError:
+                print(f"{model.name}\tnot fetched\t{model.url}")
+
+
+def _run_stage(args: argparse.Namespace) -> None:
+    from pfold import stages
+
+    if args.command == "fold":
+        stages.run_all(_fold_config(args), args.cpus)
+        return
+    config = load_config(args.config)
+    if args.command == "search":
+        stages.run_search(config, args.shard, args.cpus)
+    elif args.command == "features":
+        stages.run_features(config, args.shard)
+    elif args.command == "predict":
+        stages.run_predict(config, args.batch)
+    elif args.command == "retry":
+        for name in stages.run_retry(config, args.kind):
+            print(name)
+    else:
+        simple = {
+            "targets": stages.run_targets,
+            "plan": stages.run_plan,
+            "summary": stages.run_summary,
+            "check": stages.run_check,
+        }
+        simple[args.command](config)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `pfold`; returns the exit code."""
+    args = build_parser().parse_args(argv)
+    start_logging()
+    try:
+        if args.command == "weights":
+            _run_weights(args)
+        else:
+            _run_stage(args)
+    except PfoldError as error:
+        print(f"pfold: {error}", file=sys.stderr)
+        return exit_code(error)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""Outcomes of targets: finished results by their receipts, and failures, kept from one attempt to the next."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pfold.files import read_json, write_json
+
+# The file that makes a folder a finished result; it names the result's identity.
+RECEIPT = "result.json"
+# After this many attempts a retryable failure is final, so that it does not block its batch for ever.
+MAX_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample of a target: its seed and number, coordinates, and the scores of `pfold.confidence`."""
+
+    seed: int
+    number: int
+    coordinate: np.ndarray
+    summary: Mapping[str, Any]
+    full_data: Mapping[str, np.ndarray]
+
+    @property
+    def label(self) -> str:
+        """Name of the sample's folder."""
+        return f"seed-{self.seed}_sample-{self.number}"
+
+
+@dataclass(frozen=True)
+class ResultInfo:
+    """What is recorded of a result besides its samples; seconds is the time the target took."""
+
+    result_id: str
+    model: str
+    untrained: bool
+    bucket: int
+    n_msa: int
+    seconds: float
+    settings: Mapping[str, Any]
+
+
+def read_receipt(folder: Path) -> dict[str, Any] | None:
+    """The receipt of a finished result; None where the folder holds none."""
+    path = folder / RECEIPT
+    return read_json(path) if path.is_file() else None
+
+
+def is_done(folder: Path, result_id: str) -> bool:
+    """Whether the folder holds the finished result of this identity."""
+    receipt = read_receipt(folder)
+    return receipt is not None and receipt["result_id"] == result_id
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a target could not be folded."""
+
+    name: str
+    result_id: str
+    kind: str  # "out_of_memory", "not_finite", "bad_input", "error"
+    reason: str
+    retryable: bool
+    attempts: int
+
+
+def failure_path(folder: Path, target_folder: str) -> Path:
+    """Where the failure of a target is or will be."""
+    return folder / f"{target_folder}.json"
+
+
+def read_failure(folder: Path, target_folder: str, result_id: str) -> Failure | None:
+    """The failure of a target under this identity; None where there is none."""
+    path = failure_path(folder, target_folder)
+    if not path.is_file():
+        return None
+    failure = Failure(**read_json(path))
+    return failure if failure.result_id == result_id else None
+
+
+def record_failure(
+    folder: Path, target_folder: str, name: str, result_id: str, kind: str, reason: str, retryable: bool
+) -> Failure:
+    """Write down a failure, counting attempts; a retryable one is final at the last attempt."""
+    earlier = read_failure(folder, target_folder, result_id)
+    attempts = 1 + (earlier.attempts if earlier else 0)
+    failure = Failure(name, result_id, kind, reason, retryable and attempts < MAX_ATTEMPTS, attempts)
+    write_json(failure_path(folder, target_folder), asdict(failure))
+    return failure
+
+
+def folders_of(item: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(name, folder) of a target of the plan and of its copies."""
+    return [(entry["name"], entry["folder"]) for entry in (item, *item["copies"])]
+
+
+def record_failures(folder: Path, item: Mapping[str, Any], kind: str, reason: str, retryable: bool) -> Failure:
+    """Write down the failure of a target of the plan and of its copies; returns the target's."""
+    return [
+        record_failure(folder, target_folder, name, item["result_id"], kind, reason, retryable)
+        for name, target_folder in folders_of(item)
+    ][0]
+
+
+def clear_failure(folder: Path, target_folder: str) -> None:
+    """Forget a target's failure."""
+    failure_path(folder, target_folder).unlink(missing_ok=True)

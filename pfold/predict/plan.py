@@ -1,0 +1,267 @@
+"""The plan: what is missing, cut into search shards, features shards and batches of one bucket."""
+
+import logging
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pfold.config import RunConfig
+from pfold.features.store import FeatureStore
+from pfold.files import digest, write_json, write_table
+from pfold.predict.buckets import token_bucket
+from pfold.predict.cost import predicted_tflop
+from pfold.predict.identity import (
+    RunIdentity,
+    entity_alignment,
+    features_id,
+    needs_search,
+    result_id,
+    run_identity,
+    target_seeds,
+)
+from pfold.predict.outcome import RECEIPT, is_done, read_failure
+from pfold.predict.paths import RunPaths
+from pfold.search.store import AlignmentStore
+from pfold.targets.table import NamedTarget, read_target_table
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class PlannedTarget:
+    """A target with its identities and place in the plan."""
+
+    named: NamedTarget
+    features_id: str
+    result_id: str
+    bucket: int
+    tflop: float
+    state: str = ""  # "done", "failed", "fold", or "copy" of another target's result
+    batch: str = ""
+    copies: list[NamedTarget] = field(default_factory=list)
+
+
+def make_plan(config: RunConfig) -> None:
+    """Write the plan of what is missing, from the table of targets.
+
+    Receipts of planned jobs are removed: what a planned job makes is missing, so an older receipt is out of date.
+    Raises ConfigError or WeightsError where databases or weights are missing.
+    """
+    paths = RunPaths(config.results)
+    named, rejections = read_target_table(paths.targets)
+    run = run_identity(config)
+    planned = plan_targets(named, config, run, paths)
+    to_fold = [p for p in planned if p.state == "fold"]
+    shutil.rmtree(paths.plan, ignore_errors=True)
+    for stage in ("search", "features", "predict"):
+        (paths.plan / stage).mkdir(parents=True)
+
+    search_shard_of = _write_search_shards(to_fold, config, run, paths)
+    features_shard_of = _write_features_shards(to_fold, config, run, paths, search_shard_of)
+    for batch in cut_batches(to_fold, config):
+        _write_batch(batch, config, paths, features_shard_of)
+    _write_table(planned, rejections, config, paths)
+
+
+def plan_targets(
+    targets: Sequence[NamedTarget], config: RunConfig, run: RunIdentity, paths: RunPaths
+) -> list[PlannedTarget]:
+    """Identities, buckets, costs and states of all targets; equal ones are folded once and copied."""
+    first: dict[str, PlannedTarget] = {}
+    planned = []
+    for named in targets:
+        target = named.target
+        features = features_id(target, run, config)
+        seeds = target_seeds(target, config)
+        bucket = token_bucket(target.n_token, config.buckets)
+        sampling = config.n_cycle, config.n_step, config.n_sample
+        p = PlannedTarget(
+            named=named,
+            features_id=features,
+            result_id=result_id(target, features, run, config),
+            bucket=bucket,
+            tflop=predicted_tflop(config.model, bucket, len(seeds), *sampling),
+        )
+        planned.append(p)
+        p.state = _state(p, paths)
+        if p.state == "fold":
+            original = first.setdefault(p.result_id, p)
+            if original is not p:
+                p.state = "copy"
+                original.copies.append(named)
+    return planned
+
+
+def _state(p: PlannedTarget, paths: RunPaths) -> str:
+    if is_done(paths.predictions / p.named.folder, p.result_id):
+        return "done"
+    failure = read_failure(paths.failures, p.named.folder, p.result_id)
+    return "failed" if failure is not None and not failure.retryable else "fold"
+
+
+def cut_batches(planned: Iterable[PlannedTarget], config: RunConfig) -> list[list[PlannedTarget]]:
+    """Batches of one bucket, bounded in number of targets and predicted cost; the longest buckets first."""
+    batches: list[list[PlannedTarget]] = []
+    cost = 0.0
+    for p in sorted(planned, key=lambda p: (-p.bucket, -p.named.target.n_token, p.result_id)):
+        last = batches[-1] if batches else []
+        full = len(last) >= config.batch.max_targets or cost + p.tflop > config.batch.max_tflop
+        if not last or last[0].bucket != p.bucket or full:
+            batches.append([])
+            cost = 0.0
+        batches[-1].append(p)
+        cost += p.tflop
+    return batches
+
+
+def _cut(keys: Sequence[str], size: int) -> dict[str, str]:
+    """Key -> name of its shard, for shards of `size` keys named by their content."""
+    ordered = sorted(keys)
+    parts = [ordered[i : i + size] for i in range(0, len(ordered), size)]
+    return {key: digest(part, length=8) for part in parts for key in part}
+
+
+def _write_jobs(stage: str, shard_of: dict[str, str], items: dict[str, Any], paths: RunPaths) -> None:
+    for shard in sorted(set(shard_of.values())):
+        content = [items[key] for key in shard_of if shard_of[key] == shard]
+        upstream = sorted({name for item in content for name in item.pop("needs", [])})
+        write_json(paths.job(stage, shard), {"needs": upstream, "items": content})
+        paths.receipt(stage, shard).unlink(missing_ok=True)
+
+
+def _write_search_shards(
+    planned: Sequence[PlannedTarget], config: RunConfig, run: RunIdentity, paths: RunPaths
+) -> dict[str, str]:
+    """Write a shard for every few alignments that are missing; returns alignment id -> shard."""
+    store = AlignmentStore(config.store / "alignments")
+    items: dict[str, Any] = {}
+    for p in planned:
+        for entity in p.named.target.entities:
+            key = entity_alignment(entity, run)
+            if needs_search(entity, config) and key not in items and key not in store:
+                items[key] = {"alignment_id": key, "sequence": entity.sequence, "name": p.named.target.name}
+    shard_of = _cut(list(items), config.batch.shard_size)
+    _write_jobs("search", shard_of, items, paths)
+    return shard_of
+
+
+def _write_features_shards(
+    planned: Sequence[PlannedTarget],
+    config: RunConfig,
+    run: RunIdentity,
+    paths: RunPaths,
+    search_shard_of: dict[str, str],
+) -> dict[str, str]:
+    """Write a shard for every few targets without features; returns features id -> shard."""
+    store = FeatureStore(config.store / "features")
+    items: dict[str, Any] = {}
+    for p in planned:
+        if p.features_id not in items and p.features_id not in store:
+            alignments = [entity_alignment(entity, run) for entity in p.named.target.entities]
+            items[p.features_id] = {
+                "features_id": p.features_id,
+                "alignments": alignments,
+                "needs": [search_shard_of[key] for key in alignments if key in search_shard_of],
+                "targets": [],
+            }
+        if p.features_id in items:
+            items[p.features_id]["targets"].append(_place(p))
+    shard_of = _cut(list(items), config.batch.shard_size)
+    _write_jobs("features", shard_of, items, paths)
+    return shard_of
+
+
+def _place(p: PlannedTarget) -> dict[str, Any]:
+    """A target's name, results folder and result, and the same of its copies."""
+    copies = [{"name": c.target.name, "folder": c.folder} for c in p.copies]
+    return {"name": p.named.target.name, "folder": p.named.folder, "result_id": p.result_id, "copies": copies}
+
+
+def _write_batch(
+    batch: Sequence[PlannedTarget], config: RunConfig, paths: RunPaths, features_shard_of: dict[str, str]
+) -> None:
+    name = digest(sorted(p.result_id for p in batch), sorted(p.named.folder for p in batch), length=8)
+    for p in batch:
+        p.batch = name
+    content = {
+        "bucket": batch[0].bucket,
+        "tflop": sum(p.tflop for p in batch),
+        "needs": sorted({features_shard_of[p.features_id] for p in batch if p.features_id in features_shard_of}),
+        "targets": [
+            _place(p) | {"features_id": p.features_id, "seeds": list(target_seeds(p.named.target, config))}
+            for p in batch
+        ],
+    }
+    write_json(paths.job("predict", name), content)
+    paths.receipt("predict", name).unlink(missing_ok=True)
+
+
+def _write_table(
+    planned: Sequence[PlannedTarget], rejections: Sequence[Any], config: RunConfig, paths: RunPaths
+) -> None:
+    batch_of = {p.result_id: p.batch for p in planned if p.batch}
+    rate = config.batch.device_gflops * 60 / 1000
+    rows = [
+        {
+            "name": p.named.target.name,
+            "folder": p.named.folder,
+            "state": p.state,
+            "n_token": p.named.target.n_token,
+            "bucket": p.bucket,
+            "batch": batch_of.get(p.result_id, "") if p.state in ("fold", "copy") else "",
+            "tflop": round(p.tflop, 3),
+            "minutes": round(p.tflop / rate, 2),
+            "target_id": p.named.target.id,
+            "features_id": p.features_id,
+            "result_id": p.result_id,
+        }
+        for p in planned
+    ]
+    table = pd.DataFrame(rows, columns=list(PLAN_COLUMNS))
+    write_table(table, paths.plan / "plan.parquet")
+    fold = table[table.state == "fold"]
+    counts = table.state.value_counts()
+    states = ", ".join(f"{counts[state]} {state}" for state in ("fold", "copy", "done", "failed") if state in counts)
+    logger.info("%d targets: %s; %d rejected", len(table), states or "none", len(rejections))
+    for bucket, group in fold.groupby("bucket"):
+        minutes, n_batch = group.minutes.sum(), group.batch.nunique()
+        logger.info("bucket %d: %d targets in %d batches, about %.1f minutes", bucket, len(group), n_batch, minutes)
+
+
+PLAN_COLUMNS = (
+    "name",
+    "folder",
+    "state",
+    "n_token",
+    "bucket",
+    "batch",
+    "tflop",
+    "minutes",
+    "target_id",
+    "features_id",
+    "result_id",
+)
+
+
+def discard_stale_plan(results: Path) -> list[str]:
+    """Drop the plan where a result that the last summary saw as done is gone, so that it is folded again.
+
+    Returns the names of the lost results.
+    """
+    paths = RunPaths(results)
+    if not paths.summary.is_file():
+        return []
+    table = pd.read_parquet(paths.summary, columns=["name", "folder", "status", "result_id"])
+    done = table[table.status == "done"].drop_duplicates("folder")
+    lost = [
+        str(row.name)
+        for row in done.rename(columns={"name": "target"}).itertuples()
+        if not (paths.predictions / str(row.folder) / RECEIPT).is_file()
+    ]
+    if lost:
+        shutil.rmtree(paths.plan, ignore_errors=True)
+    return lost

@@ -1,0 +1,125 @@
+"""The result folder of one target, in the AlphaFold 3 output layout."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pfold import __version__
+from pfold.files import atomic_folder
+from pfold.predict.outcome import RECEIPT, ResultInfo, Sample
+from pfold.results.structure import UNTRAINED_REMARK, format_mmcif
+from pfold.targets.types import Target
+
+def rank_samples(samples: Sequence[Sample]) -> list[Sample]:
+    """Samples from best to worst ranking score; of equal ones the earlier first."""
+    return sorted(samples, key=lambda s: -s.summary["ranking_score"])
+
+
+def write_result(
+    folder: Path, name: str, target: Target, samples: Sequence[Sample], info: ResultInfo, keep: str
+) -> None:
+    """Write all files of a target at once; a folder of an earlier result is replaced.
+
+    name: the target's name; the best sample's files begin with the folder's. keep: "all" writes a folder a sample, "best" the best sample only.
+    """
+    ranked = rank_samples(samples)
+    with atomic_folder(folder) as out:
+        _write_sample(out, f"{folder.name}_", target, ranked[0], info)
+        if keep == "all":
+            for sample in samples:
+                (out / sample.label).mkdir()
+                _write_sample(out / sample.label, "", target, sample, info)
+        rows = [{"seed": s.seed, "sample": s.number, "ranking_score": s.summary["ranking_score"]} for s in samples]
+        pd.DataFrame(rows).to_csv(out / "ranking_scores.csv", index=False)
+        (out / RECEIPT).write_text(json.dumps(_receipt(name, target, ranked, info, keep), indent=1) + "\n")
+
+
+def _write_sample(out: Path, prefix: str, target: Target, sample: Sample, info: ResultInfo) -> None:
+    plddt = sample.full_data["atom_plddt"]
+    cif = format_mmcif(target, sample.coordinate, plddt, info.model, info.untrained)
+    (out / f"{prefix}model.cif").write_text(cif)
+    summary = summary_confidences(sample, target)
+    note = {"remark": UNTRAINED_REMARK} if info.untrained else {}
+    (out / f"{prefix}summary_confidences.json").write_text(json.dumps(summary | note, indent=1) + "\n")
+    (out / f"{prefix}confidences.json").write_text(json.dumps(confidences(sample, target) | note) + "\n")
+
+
+def _chain_ids(target: Target) -> list[str]:
+    return [chain_id for entity in target.entities for chain_id in entity.ids]
+
+
+def _rounded(x: Any, digits: int = 2) -> Any:
+    return np.round(np.asarray(x, np.float64), digits).tolist()
+
+
+def summary_confidences(sample: Sample, target: Target) -> dict[str, Any]:
+    """Scalars and values per chain and chain pair, with AlphaFold 3's keys; ipTM is null where there is one chain."""
+    s, ids = sample.summary, _chain_ids(target)
+    asym_id = np.unique(sample.full_data["token_asym_id"], return_inverse=True)[1]
+    pae = sample.full_data["token_pair_pae"]
+    chains = [np.flatnonzero(asym_id == c) for c in range(len(ids))]
+    pair_iptm = np.array(s["chain_pair_iptm"], np.float64)
+    np.fill_diagonal(pair_iptm, s["chain_ptm"])
+    complex_ = len(ids) > 1
+    return {
+        "chain_ids": ids,
+        "chain_iptm": _rounded(s["chain_iptm"]) if complex_ else [None],
+        "chain_pair_iptm": _rounded(pair_iptm),
+        "chain_pair_pae_min": [[round(float(pae[np.ix_(a, b)].min()), 2) for b in chains] for a in chains],
+        "chain_ptm": _rounded(s["chain_ptm"]),
+        "fraction_disordered": round(float(s["disorder"]), 2),
+        "has_clash": float(s["has_clash"]),
+        "iptm": round(float(s["iptm"]), 2) if complex_ else None,
+        "ptm": round(float(s["ptm"]), 2),
+        "ranking_score": round(float(s["ranking_score"]), 4),
+        # Not AlphaFold 3's: mean pLDDT (0..100) and global PDE (Å), by which the reference also ranks.
+        "plddt": round(float(s["plddt"]), 2),
+        "gpde": round(float(s["gpde"]), 2),
+    }
+
+
+def confidences(sample: Sample, target: Target) -> dict[str, Any]:
+    """Values per atom and token pair, with AlphaFold 3's keys: pLDDT 0..100, PAE in Å."""
+    full = sample.full_data
+    ids = np.array(_chain_ids(target))
+    token_chain = ids[np.unique(full["token_asym_id"], return_inverse=True)[1]]
+    residue = [i + 1 for entity in target.entities for _ in entity.ids for i in range(len(entity.sequence))]
+    return {
+        "atom_chain_ids": token_chain[full["atom_to_token_idx"]].tolist(),
+        "atom_plddts": _rounded(100 * full["atom_plddt"]),
+        "contact_probs": _rounded(full["contact_probs"]),
+        "pae": _rounded(full["token_pair_pae"], 1),
+        "token_chain_ids": token_chain.tolist(),
+        "token_res_ids": residue,
+    }
+
+
+def _receipt(name: str, target: Target, ranked: Sequence[Sample], info: ResultInfo, keep: str) -> dict[str, Any]:
+    scores = ("plddt", "ptm", "iptm", "gpde", "ranking_score", "has_clash")
+    samples = [
+        {"rank": rank, "seed": s.seed, "sample": s.number, **{key: _plain(s.summary[key]) for key in scores}}
+        for rank, s in enumerate(ranked, start=1)
+    ]
+    return {
+        "result_id": info.result_id,
+        "name": name,
+        "target_id": target.id,
+        "pfold": __version__,
+        "model": info.model,
+        "weights": "untrained" if info.untrained else "published",
+        "settings": dict(info.settings),
+        "bucket": info.bucket,
+        "n_msa": info.n_msa,
+        "seconds": round(info.seconds, 2),
+        "keep": keep,
+        "samples": samples,
+    }
+
+
+def _plain(value: Any) -> bool | float:
+    return bool(value) if isinstance(value, bool | np.bool_) else float(value)
+

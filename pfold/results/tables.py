@@ -1,0 +1,132 @@
+"""The summary table of a run: a row per target and sample, failures and rejections included."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from pfold.config import RunConfig
+from pfold.errors import PfoldError
+from pfold.files import write_table
+from pfold.predict.outcome import read_failure, read_receipt
+from pfold.predict.paths import RunPaths
+from pfold.targets.table import NamedTarget, read_target_table
+from pfold.targets.types import Rejection
+from pfold.weights.load import UNTRAINED
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = (
+    "name",
+    "status",
+    "reason",
+    "rank",
+    "seed",
+    "sample",
+    "ranking_score",
+    "plddt",
+    "ptm",
+    "iptm",
+    "gpde",
+    "has_clash",
+    "n_token",
+    "n_chain",
+    "n_msa",
+    "bucket",
+    "seconds",
+    "model",
+    "weights",
+    "structure",
+    "folder",
+    "target_id",
+    "result_id",
+    "source",
+)
+
+
+class TooManyFailed(PfoldError):
+    """More targets failed than the configuration allows."""
+
+
+def summarise(config: RunConfig) -> pd.DataFrame:
+    """Write summary.csv and summary.parquet and return the table.
+
+    status is "done", "failed", "rejected" or "missing" (not folded yet); rows follow the input, best samples first.
+    """
+    paths = RunPaths(config.results)
+    targets, rejections = read_target_table(paths.targets)
+    plan = pd.read_parquet(paths.plan / "plan.parquet").set_index("folder")
+    rows: list[dict[str, Any]] = []
+    for named in targets:
+        rows += target_rows(named, str(plan.at[named.folder, "result_id"]), config, paths)
+    rows += [_rejection_row(rejection) for rejection in rejections]
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(
+        {"rank": "Int64", "seed": "Int64", "sample": "Int64", "bucket": "Int64", "n_msa": "Int64"}
+    )
+    write_table(table, paths.summary)
+    counts = table.drop_duplicates(["name", "status", "source"]).status.value_counts()
+    logger.info("%s", ", ".join(f"{n} {status}" for status, n in counts.items()) or "no targets")
+    return table
+
+
+def target_rows(named: NamedTarget, result_id: str, config: RunConfig, paths: RunPaths) -> list[dict[str, Any]]:
+    """Rows of one target: one a sample if it is done, one row otherwise."""
+    target = named.target
+    common = {
+        "name": target.name,
+        "folder": named.folder,
+        "n_token": target.n_token,
+        "n_chain": sum(e.count for e in target.entities),
+        "model": config.model.name,
+        "weights": "untrained" if config.weights == UNTRAINED else "published",
+        "target_id": target.id,
+        "result_id": result_id,
+        "source": target.source,
+        "reason": "",
+    }
+    receipt = read_receipt(paths.predictions / named.folder)
+    if receipt is not None and receipt["result_id"] == result_id:
+        return [_sample_row(common, named, receipt, sample, config) for sample in receipt["samples"]]
+    failure = read_failure(paths.failures, named.folder, result_id)
+    if failure is not None:
+        return [common | {"status": "failed", "reason": f"{failure.kind}: {failure.reason}"}]
+    return [common | {"status": "missing", "reason": "not folded yet"}]
+
+
+def _sample_row(
+    common: Mapping[str, Any],
+    named: NamedTarget,
+    receipt: Mapping[str, Any],
+    sample: Mapping[str, Any],
+    config: RunConfig,
+) -> dict[str, Any]:
+    folder = RunPaths(config.results).predictions / named.folder
+    if sample["rank"] == 1:
+        structure = str(folder / f"{named.folder}_model.cif")
+    elif receipt["keep"] == "all":
+        structure = str(folder / f"seed-{sample['seed']}_sample-{sample['sample']}" / "model.cif")
+    else:
+        structure = ""
+    facts = {key: receipt[key] for key in ("n_msa", "bucket", "seconds")}
+    single = {"iptm": None} if common["n_chain"] == 1 else {}
+    return {**common, **facts, **sample, **single, "status": "done", "structure": structure}
+
+
+def _rejection_row(rejection: Rejection) -> dict[str, Any]:
+    return {"name": rejection.name, "status": "rejected", "reason": rejection.reason, "source": rejection.source}
+
+
+def check_failures(table: pd.DataFrame, max_failed: float) -> None:
+    """Raises TooManyFailed, naming targets and reasons, where more than this fraction of accepted targets failed."""
+    accepted = table[table.status != "rejected"].drop_duplicates("folder")
+    failed = accepted[accepted.status.isin(["failed", "missing"])]
+    if len(failed) > max_failed * len(accepted):
+        lines = [f"  {row['name']}: {row['reason']}" for row in failed.head(20).to_dict("records")]
+        more = [f"  and {len(failed) - 20} more in the summary table"] if len(failed) > 20 else []
+        raise TooManyFailed(
+            "\n".join(
+                [f"{len(failed)} of {len(accepted)} targets were not folded:", *lines, *more]
+                + ["After mending the cause, `pfold retry` clears the failures for the next run."]
+            )
+        )

@@ -1,0 +1,170 @@
+"""The stages of a run, one function each: what a rule of the workflow or a subcommand of `pfold` calls."""
+
+import logging
+import shutil
+from typing import Any
+
+from pfold.config import RunConfig
+from pfold.errors import InputError, PfoldError
+from pfold.features.featurize import assemble, own_alignments
+from pfold.features.msa import ChainAlignments
+from pfold.features.store import FeatureStore
+from pfold.files import read_json, write_json
+from pfold.logs import progress
+from pfold.predict.outcome import record_failures
+from pfold.predict.paths import RunPaths
+from pfold.predict.plan import make_plan
+from pfold.search.store import AlignmentStore
+from pfold.targets.read import target_files
+from pfold.targets.table import collect_targets, read_target_table, write_targets
+from pfold.targets.types import Target
+
+logger = logging.getLogger(__name__)
+
+
+class RetryableLeft(PfoldError):
+    """Targets of a batch failed in a way that another attempt may mend."""
+
+
+def run_targets(config: RunConfig) -> None:
+    """Read all target files into the table of targets."""
+    files = target_files(list(config.targets))
+    write_targets(collect_targets(files, config.max_tokens), RunPaths(config.results).targets)
+
+
+def run_plan(config: RunConfig) -> None:
+    """Plan what is missing: search shards, features shards and batches."""
+    make_plan(config)
+
+
+def _job(config: RunConfig, stage: str, name: str) -> dict[str, Any]:
+    path = RunPaths(config.results).job(stage, name)
+    if not path.is_file():
+        raise PfoldError(f"{path}: the plan has no such {stage} job; make the plan anew")
+    return dict(read_json(path))
+
+
+def run_search(config: RunConfig, shard: str, cpus: int = 1) -> None:
+    """Search the sequences of a shard."""
+    # Imported here: only this stage needs HMMER.
+    from pfold.search.shard import search_shard
+
+    items = _job(config, "search", shard)["items"]
+    sequences = {item["alignment_id"]: item["sequence"] for item in items}
+    labels = {item["alignment_id"]: item["name"] for item in items}
+    search_shard(sequences, labels, config.search, AlignmentStore(config.store / "alignments"), cpus)
+    write_json(RunPaths(config.results).receipt("search", shard), {"alignments": sorted(sequences)})
+
+
+def run_features(config: RunConfig, shard: str) -> None:
+    """Make the features of the targets of a shard; one with a bad alignment fails, and the others go on."""
+    store = FeatureStore(config.store / "features")
+    paths = RunPaths(config.results)
+    targets = {named.folder: named.target for named in read_target_table(paths.targets)[0]}
+    items = _job(config, "features", shard)["items"]
+    for item in progress(items, "features", "target"):
+        target = targets[item["targets"][0]["folder"]]
+        try:
+            if item["features_id"] not in store:
+                alignments = target_alignments(target, item["alignments"], config)
+                features = assemble(target, alignments, config.msa_pair_as_unpair)
+                store.write(item["features_id"], features)
+                logger.info("%s: %d residues, %d alignment rows", target.name, target.n_token, len(features["msa"]))
+        except InputError as error:
+            for place in item["targets"]:
+                record_failures(paths.failures, place, "bad_input", str(error), retryable=False)
+            logger.error("%s failed and is given up: %s", target.name, error)
+    write_json(paths.receipt("features", shard), {"features": sorted(item["features_id"] for item in items)})
+
+
+def target_alignments(target: Target, keys: list[str], config: RunConfig) -> list[ChainAlignments]:
+    """Alignments of each entity: the user's own, the search's, or none.
+
+    A search's rows serve both to pair chains by species and unpaired.
+    """
+    store = AlignmentStore(config.store / "alignments")
+    alignments = own_alignments(target)
+    for i, (entity, key) in enumerate(zip(target.entities, keys, strict=True)):
+        own = entity.unpaired_msa or entity.paired_msa
+        if not own and config.search.engine != "none":
+            found = store.read(key, entity.sequence)
+            alignments[i] = ChainAlignments(unpaired=found, paired=found)
+    return alignments
+
+
+def run_predict(config: RunConfig, batch: str) -> None:
+    """Fold the targets of a batch. Raises RetryableLeft where another attempt may fold what failed."""
+    # Imported here: only this stage needs MindSpore.
+    from pfold.predict.batch import run_batch
+    from pfold.results.folder import write_result
+
+    paths = RunPaths(config.results)
+    targets = {named.folder: named.target for named in read_target_table(paths.targets)[0]}
+    outcome = run_batch(_job(config, "predict", batch), targets, config, write_result)
+    logger.info(
+        "batch %s: %d done, %d failed, %d to try again",
+        batch,
+        len(outcome.done),
+        len(outcome.failed),
+        len(outcome.retryable),
+    )
+    if outcome.retryable:
+        raise RetryableLeft(f"batch {batch}: to try again: {', '.join(outcome.retryable)}")
+    write_json(paths.receipt("predict", batch), {"done": outcome.done, "failed": outcome.failed})
+
+
+def run_summary(config: RunConfig) -> None:
+    """Write the summary table and the report."""
+    from pfold.results.report import write_report
+    from pfold.results.tables import summarise
+
+    write_report(summarise(config), config)
+
+
+def run_check(config: RunConfig) -> None:
+    """Raises TooManyFailed where more targets failed than max_failed allows."""
+    import pandas as pd
+
+    from pfold.results.tables import check_failures
+
+    check_failures(pd.read_parquet(RunPaths(config.results).summary), config.max_failed)
+
+
+def run_retry(config: RunConfig, kind: str | None = None) -> list[str]:
+    """Clear failures, all or of one kind, so that the next run folds these targets; returns their names."""
+    paths = RunPaths(config.results)
+    cleared = []
+    for path in sorted(paths.failures.glob("*.json")):
+        failure = read_json(path)
+        if kind is None or failure["kind"] == kind:
+            path.unlink()
+            cleared.append(str(failure["name"]))
+    if cleared:
+        shutil.rmtree(paths.plan, ignore_errors=True)
+    return cleared
+
+
+def run_all(config: RunConfig, cpus: int = 1) -> None:
+    """Run all stages one after another in this process; what an earlier run finished is kept."""
+    run_targets(config)
+    run_plan(config)
+    paths = RunPaths(config.results)
+
+    def jobs(stage: str) -> list[str]:
+        return sorted(path.stem for path in (paths.plan / stage).glob("*.json"))
+
+    for shard in jobs("search"):
+        run_search(config, shard, cpus)
+    for shard in jobs("features"):
+        run_features(config, shard)
+    left = []
+    for batch in jobs("predict"):
+        try:
+            run_predict(config, batch)
+        except RetryableLeft as error:
+            left.append(str(error))
+    run_summary(config)
+    if left:
+        raise RetryableLeft("\n".join(left))
+    run_check(config)
+
