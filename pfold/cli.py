@@ -8,24 +8,9 @@ from pathlib import Path
 
 from pfold import __version__
 from pfold.config import RunConfig, load_config, parse_config
-from pfold.errors import ConfigError, InputError, PfoldError, SearchError, WeightsError
+from pfold.errors import PfoldError, WeightsError, exit_code
 from pfold.logs import start_logging
 from pfold.weights.published import MODELS, model_settings
-
-# Exit codes: 1 targets were not folded, 2 wrong usage or configuration, 3 bad input, 4 weights, 5 search.
-EXIT_CODES: tuple[tuple[type[PfoldError], int], ...] = (
-    (ConfigError, 2),
-    (InputError, 3),
-    (WeightsError, 4),
-    (SearchError, 5),
-    (PfoldError, 1),
-)
-
-
-def exit_code(error: PfoldError) -> int:
-    """The process exit code of an error."""
-    return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
-
 
 def build_parser() -> argparse.ArgumentParser:
     """The argument parser of `pfold`."""

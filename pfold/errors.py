@@ -19,3 +19,18 @@ class WeightsError(PfoldError):
 
 class SearchError(PfoldError):
     """A homology search that can't run."""
+
+
+# Exit codes: 1 targets were not folded, 2 wrong usage or configuration, 3 bad input, 4 weights, 5 search.
+EXIT_CODES: tuple[tuple[type[PfoldError], int], ...] = (
+    (ConfigError, 2),
+    (InputError, 3),
+    (WeightsError, 4),
+    (SearchError, 5),
+    (PfoldError, 1),
+)
+
+
+def exit_code(error: PfoldError) -> int:
+    """The process exit code of an error."""
+    return next(code for kind, code in EXIT_CODES if isinstance(error, kind))

@@ -2,15 +2,18 @@
 
 import logging
 import shutil
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from pfold.config import RunConfig
-from pfold.errors import InputError, PfoldError
+from pfold.config import RunConfig, parse_config
+from pfold.errors import InputError, PfoldError, exit_code
 from pfold.features.featurize import assemble, own_alignments
 from pfold.features.msa import ChainAlignments
 from pfold.features.store import FeatureStore
 from pfold.files import read_json, write_json
-from pfold.logs import progress
+from pfold.logs import progress, start_logging
 from pfold.predict.outcome import record_failures
 from pfold.predict.paths import RunPaths
 from pfold.predict.plan import make_plan
@@ -121,6 +124,12 @@ def run_summary(config: RunConfig) -> None:
     write_report(summarise(config), config)
 
 
+def run_partial_summary(config: RunConfig) -> None:
+    """The summary of a run that failed, where it came as far as a plan."""
+    if (RunPaths(config.results).plan / "plan.parquet").is_file():
+        run_summary(config)
+
+
 def run_check(config: RunConfig) -> None:
     """Raises TooManyFailed where more targets failed than max_failed allows."""
     import pandas as pd
@@ -168,3 +177,13 @@ def run_all(config: RunConfig, cpus: int = 1) -> None:
         raise RetryableLeft("\n".join(left))
     run_check(config)
 
+
+
+def run_rule(raw_config: Mapping[str, Any], log: str, stage: Callable[[RunConfig], None]) -> None:
+    """Run a stage for a rule of the workflow: log to the rule's file too, and end with the error's exit code."""
+    start_logging(Path(log))
+    try:
+        stage(parse_config(raw_config))
+    except PfoldError as error:
+        logger.error("%s", error)
+        sys.exit(exit_code(error))

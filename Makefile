@@ -1,0 +1,40 @@
+# Set-up, demo and tests of pfold. Needs Python 3.11 and make; nothing here needs root.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SNAKEMAKE := $(BIN)/snakemake --profile profiles/local
+
+.PHONY: setup demo test check unit clean
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit("pfold needs Python 3.11, but $(PYTHON) is %d.%d; run: make PYTHON=/path/to/python3.11" % v)'
+	@echo "setting up $(VENV) (MindSpore alone is 2.5 GB unpacked; this takes a few minutes)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY)
+	$(SNAKEMAKE)
+	@echo
+	@echo "Done. The table of results is results/summary.csv, the report results/report.html,"
+	@echo "the structures are in results/predictions/. The demo's weights are untrained: these are NOT predictions."
+
+test: check unit
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakemake --lint
+
+unit: $(READY)
+	$(BIN)/pytest
+
+clean:
+	rm -rf $(VENV) results .snakemake .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,38 @@
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/targets.smk"
+include: "workflow/rules/plan.smk"
+include: "workflow/rules/search.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/predict.smk"
+include: "workflow/rules/results.smk"
+
+
+localrules:
+    all,
+    targets,
+    plan,
+    summary,
+    check,
+
+
+wildcard_constraints:
+    shard="[0-9a-f]{8}",
+    batch="[0-9a-f]{8}",
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RESULTS}/check.txt",
+
+
+onerror:
+    run_partial_summary(CONFIG)

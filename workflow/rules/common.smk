@@ -1,0 +1,56 @@
+"""The checked configuration, and what the jobs of the plan wait for."""
+
+import json
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from pfold.config import parse_config
+from pfold.errors import PfoldError
+from pfold.predict.plan import discard_stale_plan
+from pfold.stages import run_partial_summary
+from pfold.targets.read import target_files
+
+try:
+    CONFIG = parse_config(config)
+    TARGET_FILES = [str(path) for path in target_files(CONFIG.targets)]
+except PfoldError as error:
+    raise WorkflowError(str(error)) from None
+
+RESULTS = str(CONFIG.results)
+
+# A deleted result must bring its batch back: rules know receipts, not results, so the plan is made anew.
+if workflow.is_main_process:
+    for name in discard_stale_plan(CONFIG.results):
+        print(f"{name}: its result is gone and will be made again")
+
+
+def receipts(stage, names):
+    """Paths of the receipts of jobs."""
+    return [f"{RESULTS}/receipts/{stage}/{name}.json" for name in names]
+
+
+def planned_batches(wildcards):
+    """Receipts of every batch of the plan (the only access to the checkpoint)."""
+    folder = Path(checkpoints.plan.get().output.plan) / "predict"
+    return receipts("predict", sorted(path.stem for path in folder.glob("*.json")))
+
+
+def needed(stage, job):
+    """Receipts of the jobs of a stage that a job of the plan waits for."""
+    return receipts(stage, json.loads(Path(job).read_text())["needs"])
+
+
+def needed_searches(wildcards):
+    """Receipts of the search shards that a features shard waits for."""
+    return needed("search", f"{RESULTS}/plan/features/{wildcards.shard}.json")
+
+
+def needed_features(wildcards):
+    """Receipts of the features shards that a batch waits for."""
+    return needed("features", f"{RESULTS}/plan/predict/{wildcards.batch}.json")
+
+
+def identity_settings():
+    """Settings that results depend on: a change of any of them makes a new plan."""
+    return {key: value for key, value in config.items() if key not in ("batch", "max_failed", "results")}

@@ -1,0 +1,14 @@
+rule predict:
+    input:
+        job=f"{RESULTS}/plan/predict/{{batch}}.json",
+        features=needed_features,
+    output:
+        receipt=f"{RESULTS}/receipts/predict/{{batch}}.json",
+    log:
+        f"{RESULTS}/logs/predict/{{batch}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/predict/{{batch}}.tsv"
+    threads: 8
+    retries: 2
+    script:
+        "../scripts/predict.py"
