@@ -12,6 +12,7 @@ from pfold.errors import PfoldError, WeightsError, exit_code
 from pfold.logs import start_logging
 from pfold.weights.published import MODELS, model_settings
 
+
 def build_parser() -> argparse.ArgumentParser:
     """The argument parser of `pfold`."""
     parser = argparse.ArgumentParser(prog="pfold", description="Protein structure prediction in MindSpore.")
@@ -52,7 +53,11 @@ def _add_fold(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     fold.add_argument("--weights", default="auto", help='"auto", "untrained" or a path (default: auto)')
     fold.add_argument("--database", action="append", default=[], help="FASTA database to search; may be repeated")
     fold.add_argument("--seeds", type=int, nargs="+", default=[101], help="model seeds (default: 101)")
-    for name, meaning in (("n_cycle", "recycling cycles"), ("n_step", "diffusion steps"), ("n_sample", "samples a seed")):
+    for name, meaning in (
+        ("n_cycle", "recycling cycles"),
+        ("n_step", "diffusion steps"),
+        ("n_sample", "samples a seed"),
+    ):
         fold.add_argument(f"--{name}", type=int, help=f"{meaning} (default: the model's)")
     fold.add_argument("--keep", choices=["all", "best"], default="all", help="samples to keep (default: all)")
     fold.add_argument("--cpus", type=int, default=os.cpu_count() or 1, help="search threads (default: all)")

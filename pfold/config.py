@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
@@ -129,11 +129,12 @@ def _with_defaults(value: dict[str, Any], schema: Mapping[str, Any]) -> dict[str
 
 def _explain(error: ValidationError) -> str:
     where = ".".join(str(part) for part in error.absolute_path)
+    schema = cast(dict[str, Any], error.schema)
     if error.validator == "additionalProperties":
-        known = list(error.schema["properties"])
-        unknown = next(key for key in error.instance if key not in known)
+        known = list(schema["properties"])
+        unknown = next(key for key in cast(dict[str, Any], error.instance) if key not in known)
         nearest = difflib.get_close_matches(str(unknown), known, n=1, cutoff=0.0)[0]
         key = f"{where}.{unknown}" if where else unknown
         return f'the key "{key}" is unknown; did you mean "{nearest}"?'
-    meaning = error.schema.get("description", "")
+    meaning = schema.get("description", "")
     return f'"{where}": {error.message}' + (f" ({meaning})" if meaning else "") if where else error.message

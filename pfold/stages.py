@@ -25,7 +25,7 @@ from pfold.targets.types import Target
 logger = logging.getLogger(__name__)
 
 
-class RetryableLeft(PfoldError):
+class RetryableLeftError(PfoldError):
     """Targets of a batch failed in a way that another attempt may mend."""
 
 
@@ -96,7 +96,7 @@ def target_alignments(target: Target, keys: list[str], config: RunConfig) -> lis
 
 
 def run_predict(config: RunConfig, batch: str) -> None:
-    """Fold the targets of a batch. Raises RetryableLeft where another attempt may fold what failed."""
+    """Fold the targets of a batch. Raises RetryableLeftError where another attempt may fold what failed."""
     # Imported here: only this stage needs MindSpore.
     from pfold.predict.batch import run_batch
     from pfold.results.folder import write_result
@@ -112,7 +112,7 @@ def run_predict(config: RunConfig, batch: str) -> None:
         len(outcome.retryable),
     )
     if outcome.retryable:
-        raise RetryableLeft(f"batch {batch}: to try again: {', '.join(outcome.retryable)}")
+        raise RetryableLeftError(f"batch {batch}: to try again: {', '.join(outcome.retryable)}")
     write_json(paths.receipt("predict", batch), {"done": outcome.done, "failed": outcome.failed})
 
 
@@ -131,7 +131,7 @@ def run_partial_summary(config: RunConfig) -> None:
 
 
 def run_check(config: RunConfig) -> None:
-    """Raises TooManyFailed where more targets failed than max_failed allows."""
+    """Raises TooManyFailedError where more targets failed than max_failed allows."""
     import pandas as pd
 
     from pfold.results.tables import check_failures
@@ -170,13 +170,12 @@ def run_all(config: RunConfig, cpus: int = 1) -> None:
     for batch in jobs("predict"):
         try:
             run_predict(config, batch)
-        except RetryableLeft as error:
+        except RetryableLeftError as error:
             left.append(str(error))
     run_summary(config)
     if left:
-        raise RetryableLeft("\n".join(left))
+        raise RetryableLeftError("\n".join(left))
     run_check(config)
-
 
 
 def run_rule(raw_config: Mapping[str, Any], log: str, stage: Callable[[RunConfig], None]) -> None:

@@ -5,7 +5,7 @@ import logging
 
 import numpy as np
 from rdkit import Chem
-from rdkit.Chem import AllChem
+from rdkit.Chem import rdDistGeom
 from rdkit.Geometry import Point3D
 
 from pfold.chem.components import Component, component
@@ -82,14 +82,14 @@ def to_molecule(comp: Component) -> Chem.Mol:
 
 def _embed(comp: Component) -> np.ndarray | None:
     """Positions by ETKDGv3, or None where RDKit can't read or embed the component."""
-    options = AllChem.ETKDGv3()
-    options.randomSeed = _SEEDS.get(comp.code, DEFAULT_SEED)
+    options = rdDistGeom.ETKDGv3()
+    options.randomSeed = _SEEDS.get(comp.code, DEFAULT_SEED)  # type: ignore[assignment]
     try:
         molecule = to_molecule(comp)
     except (Chem.MolSanitizeException, RuntimeError) as error:
         logger.warning("%s: RDKit can't read the component (%s)", comp.code, error)
         return None
-    conformer_id = AllChem.EmbedMolecule(molecule, options)
+    conformer_id = rdDistGeom.EmbedMolecule(molecule, options)
     if conformer_id < 0:
         return None
     return molecule.GetConformer(conformer_id).GetPositions().astype(np.float32)

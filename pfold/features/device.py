@@ -88,4 +88,3 @@ def alignment_rows(f: Mapping[str, np.ndarray], rows: np.ndarray, n_msa: int, n_
         "msa": pad(np.asarray(f["msa"])[rows].astype(np.int32), n_msa, n_token),
         "msa_mask": pad(np.ones(len(rows), np.float32), n_msa),
     }
-

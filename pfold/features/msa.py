@@ -50,9 +50,7 @@ def _make_chain(sequence: str, alignments: ChainAlignments, pairing: bool, pair_
     msa, deletions = to_arrays(unpaired)
     msa_paired, deletions_paired = to_arrays(paired)
     profile = (msa[..., None] == np.arange(len(RESTYPES))).sum(axis=0) / len(msa)
-    return _Chain(
-        msa, deletions, msa_paired, deletions_paired, paired.descriptions, profile, deletions.mean(axis=0)
-    )
+    return _Chain(msa, deletions, msa_paired, deletions_paired, paired.descriptions, profile, deletions.mean(axis=0))
 
 
 def _pair_chains(chains: list[_Chain]) -> None:
@@ -82,9 +80,7 @@ def _side_by_side(blocks: Sequence[np.ndarray], fill: int) -> np.ndarray:
     return np.concatenate(padded, axis=1)
 
 
-def msa_features(
-    target: Target, alignments: Sequence[ChainAlignments], msa_pair_as_unpair: bool = True
-) -> Arrays:
+def msa_features(target: Target, alignments: Sequence[ChainAlignments], msa_pair_as_unpair: bool = True) -> Arrays:
     """Alignment features of all chains side by side.
 
     alignments: one of each entity. msa_pair_as_unpair: paired rows also serve as unpaired ones, as the reference does.

@@ -35,7 +35,10 @@ def relative_position_encoding(p: Params, f: Params) -> Tensor:
 
 
 def init_trunk(p: Params, f: Params, s_inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """AF3 Algorithm 1, lines 2-5.  f: device features, s_inputs [N, c_s_inputs] -> s_init [N, c_s], z_init [N, N, c_z]."""
+    """AF3 Algorithm 1, lines 2-5.
+
+    f: device features, s_inputs [N, c_s_inputs] -> s_init [N, c_s], z_init [N, N, c_z].
+    """
     s = linear(p, "linear_no_bias_sinit", s_inputs)
     z = linear(p, "linear_no_bias_zinit1", s)[:, None] + linear(p, "linear_no_bias_zinit2", s)[None]
     z = z + relative_position_encoding(p["relative_position_encoding"], f)

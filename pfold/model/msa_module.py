@@ -1,18 +1,15 @@
-"""MSA module (AF3 Algorithms 8-10)."""
+"""MSA module (AF3 Algorithms 8-10); its pair stack, lines 9-13, is `pfold.model.pairformer.pair_stack`."""
 
 from mindspore import Tensor, ops
 
 import pfold.ops as kernels
-from pfold.model.pairformer import pair_stack
 from pfold.model.primitives import Params, key_bias, layer_norm, linear, transition
 
 N_MSA_CLASSES = 32
 AVERAGING_HEADS = 8
 
 
-def embed_msa(
-    p: Params, msa: Tensor, has_deletion: Tensor, deletion_value: Tensor, s_inputs: Tensor
-) -> Tensor:
+def embed_msa(p: Params, msa: Tensor, has_deletion: Tensor, deletion_value: Tensor, s_inputs: Tensor) -> Tensor:
     """MSA representation m, AF3 Algorithm 8, lines 1-4.
 
     msa [N_msa, N] int32, has_deletion and deletion_value [N_msa, N], s_inputs [N, c_s_inputs] -> [N_msa, N, c_m].
@@ -46,14 +43,12 @@ def msa_pair_weighted_averaging(p: Params, m: Tensor, z: Tensor, mask: Tensor) -
     return linear(p, "linear_no_bias_out", g * o)
 
 
-def msa_block(p: Params, m: Tensor, z: Tensor, msa_mask: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """One block of AF3 Algorithm 8, lines 6-13.
+def msa_communication(p: Params, m: Tensor, z: Tensor, msa_mask: Tensor) -> Tensor:
+    """AF3 Algorithm 8, line 6.  m [N_msa, N, c_m], z [N, N, c_z], msa_mask [N_msa] -> [N, N, c_z]."""
+    return z + outer_product_mean(p, m, msa_mask)
 
-    m [N_msa, N, c_m], z [N, N, c_z], msa_mask [N_msa], mask [N]. The last block has no `msa_stack` and leaves m alone.
-    """
-    z = z + outer_product_mean(p["outer_product_mean_msa"], m, msa_mask)
-    if "msa_stack" in p:
-        stack = p["msa_stack"]
-        m = m + msa_pair_weighted_averaging(stack["msa_pair_weighted_averaging"], m, z, mask)
-        m = m + transition(stack["transition_m"], m)
-    return m, pair_stack(p["pair_stack"], z, mask)
+
+def msa_stack(p: Params, m: Tensor, z: Tensor, mask: Tensor) -> Tensor:
+    """AF3 Algorithm 8, lines 7-8; a model's last block has none.  m [N_msa, N, c_m], z [N, N, c_z], mask [N]."""
+    m = m + msa_pair_weighted_averaging(p["msa_pair_weighted_averaging"], m, z, mask)
+    return m + transition(p["transition_m"], m)

@@ -81,8 +81,7 @@ def pair_stack(p: Params, z: Tensor, mask: Tensor) -> Tensor:
     return z + transition(p["pair_transition"], z)
 
 
-def pairformer_block(p: Params, s: Tensor, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """One Pairformer block, AF3 Algorithm 17, lines 2-8.  s [N, c_s], z [N, N, c_z], mask [N]."""
-    z = pair_stack(p, z, mask)
+def single_update(p: Params, s: Tensor, z: Tensor, mask: Tensor) -> Tensor:
+    """The single updates of AF3 Algorithm 17, lines 7-8.  s [N, c_s], z [N, N, c_z], mask [N] -> [N, c_s]."""
     s = s + attention_pair_bias(p["attention_pair_bias"], s, z, mask)
-    return s + transition(p["single_transition"], s), z
+    return s + transition(p["single_transition"], s)

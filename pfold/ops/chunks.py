@@ -6,7 +6,7 @@ from mindspore.ops import constexpr
 MAX_ELEMENTS = 32 * 1024 * 1024
 
 
-@constexpr
+@constexpr  # type: ignore[untyped-decorator]
 def row_chunks(n_row: int, elements_per_row: int) -> list[tuple[int, int]]:
     """Cut `n_row` rows into the fewest equal [start, stop) ranges whose intermediates stay under MAX_ELEMENTS."""
     rows = max(1, min(n_row, MAX_ELEMENTS // max(1, elements_per_row)))

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 ResultWriter = Callable[[Path, str, Target, Sequence[Sample], ResultInfo, str], None]
 
 
-class NotFinite(PfoldError):
+class NotFiniteError(PfoldError):
     """A prediction with NaN or infinite coordinates."""
 
 
@@ -142,7 +142,7 @@ def _fold(
 def predict_seed(
     model: Model, features: Mapping[str, np.ndarray], target: Target, seed: int, bucket: int, config: RunConfig
 ) -> list[Sample]:
-    """All samples of one seed. Raises NotFinite for a prediction that is not finite."""
+    """All samples of one seed. Raises NotFiniteError for a prediction that is not finite."""
     out = model.predict(
         features,
         n_cycle=config.n_cycle,
@@ -155,7 +155,7 @@ def predict_seed(
         logits=False,
     )
     if not np.isfinite(out["coordinate"]).all():
-        raise NotFinite(f"seed {seed}: the predicted coordinates are not finite numbers")
+        raise NotFiniteError(f"seed {seed}: the predicted coordinates are not finite numbers")
     parts = zip(out["coordinate"], out["summary"], out["full_data"], strict=True)
     return [Sample(seed, i, x, summary, full) for i, (x, summary, full) in enumerate(parts)]
 
@@ -175,7 +175,7 @@ def _record(error: Exception, item: Mapping[str, Any], paths: RunPaths) -> Failu
 
 def classify(error: Exception) -> tuple[str, bool]:
     """Kind of a failure and whether another attempt may succeed."""
-    if isinstance(error, NotFinite):
+    if isinstance(error, NotFiniteError):
         return "not_finite", False
     if isinstance(error, PfoldError):
         return "bad_input", False

@@ -13,9 +13,7 @@ _DIFFUSION_BLOCK_PER_TOKEN = 2 * 2 * 768
 _ATOM_BLOCK = 8 * (2 * 20 * 128 * 128 + 2 * 2 * 128 * 128)
 
 
-def predicted_tflop(
-    model: ModelSettings, n_token: int, n_seed: int, n_cycle: int, n_step: int, n_sample: int
-) -> float:
+def predicted_tflop(model: ModelSettings, n_token: int, n_seed: int, n_cycle: int, n_step: int, n_sample: int) -> float:
     """Predicted arithmetic (TFLOP) to fold a target padded to n_token tokens."""
     pair_block = n_token**2 * (_PAIR_BLOCK + n_token * _PAIR_BLOCK_PER_TOKEN)
     trunk = n_cycle * (model.n_pairformer_block + model.n_msa_block) * pair_block

@@ -14,14 +14,28 @@ init_trunk = ms.jit(embedders.init_trunk)
 recycle_pair = ms.jit(embedders.recycle_pair)
 recycle_single = ms.jit(embedders.recycle_single)
 embed_msa = ms.jit(msa_module.embed_msa)
-msa_block = ms.jit(msa_module.msa_block)
-pairformer_block = ms.jit(pairformer.pairformer_block)
+msa_communication = ms.jit(msa_module.msa_communication)
+msa_stack = ms.jit(msa_module.msa_stack)
+pair_stack = ms.jit(pairformer.pair_stack)
+single_update = ms.jit(pairformer.single_update)
 prepare_diffusion = ms.jit(diffusion.prepare_diffusion)
 denoise = ms.jit(diffusion.denoise)
 distogram_head = ms.jit(heads.distogram_head)
 init_confidence = ms.jit(heads.init_confidence)
 embed_distances = ms.jit(heads.embed_distances)
 confidence_logits = ms.jit(heads.confidence_logits)
+
+
+PAIR_STACK = ("tri_mul_out", "tri_mul_in", "tri_att_start", "tri_att_end", "pair_transition")
+
+
+def pairformer_block(p: Params, s: Tensor, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """One Pairformer block, AF3 Algorithm 17, lines 2-8.  s [N, c_s], z [N, N, c_z], mask [N].
+
+    Two graphs: the MSA module and the confidence head share the one of the pair stack, which takes longest to compile.
+    """
+    z = pair_stack(as_input({k: p[k] for k in PAIR_STACK}), z, mask)
+    return single_update(as_input({k: v for k, v in p.items() if k not in PAIR_STACK}), s, z, mask), z
 
 
 def to_device(tree: Any) -> Any:

@@ -11,12 +11,12 @@ from mindspore import Tensor
 from pfold.confidence import confidence_of_sample, contact_probabilities
 from pfold.errors import ConfigError
 from pfold.features.device import alignment_rows, device_features, pad
-from pfold.weights.published import ModelSettings, model_settings
 from pfold.predict import graphs
 from pfold.predict.graphs import as_input, to_device
 from pfold.predict.noise import check_noise, draw_rows, make_noise
 from pfold.predict.sampler import sample_diffusion
 from pfold.weights.load import load_weights
+from pfold.weights.published import ModelSettings, model_settings
 from pfold.weights.tree import nest
 
 Features = Mapping[str, np.ndarray]
@@ -125,7 +125,7 @@ class _Fold:
             self._record(f"msa_{cycle}_0", z, 2)
             s = graphs.recycle_single(p, s_init, s)
             for block in self.params["pairformer_stack.blocks"]:
-                s, z = graphs.pairformer_block(as_input(block), s, z, self.mask)
+                s, z = graphs.pairformer_block(block, s, z, self.mask)
             self._record(f"trunk_{cycle}_0", s, 1)
             self._record(f"trunk_{cycle}_1", z, 2)
         self.s, self.z = s, z
@@ -139,7 +139,10 @@ class _Fold:
         embedding = as_input({k: v for k, v in p.items() if k != "blocks"})
         m = graphs.embed_msa(embedding, a["msa"], a["has_deletion"], a["deletion_value"], self.s_inputs)
         for block in p["blocks"]:
-            m, z = graphs.msa_block(as_input(block), m, z, a["msa_mask"], self.mask)
+            z = graphs.msa_communication(as_input(block["outer_product_mean_msa"]), m, z, a["msa_mask"])
+            if "msa_stack" in block:
+                m = graphs.msa_stack(as_input(block["msa_stack"]), m, z, self.mask)
+            z = graphs.pair_stack(as_input(block["pair_stack"]), z, self.mask)
         return z
 
     def diffusion(self, noise: Any, n_step: int) -> np.ndarray:
@@ -152,10 +155,11 @@ class _Fold:
             x = Tensor(np.pad(x_noisy, ((0, 0), (0, n_extra), (0, 0))))
             return graphs.denoise(p, self.f, cache, x, Tensor(np.float32(t_hat))).asnumpy()[:, : self.n_atom]
 
-        x = noise["x0"]
-        for step, (denoised, x) in enumerate(sample_diffusion(denoise, noise, n_step, self.settings)):
+        coordinate = noise["x0"]
+        for step, (denoised, positions) in enumerate(sample_diffusion(denoise, noise, n_step, self.settings)):
             self.stages[f"stage_denoised_{step}_0"] = denoised
-        return x
+            coordinate = positions
+        return coordinate
 
     def confidence(self, coordinate: np.ndarray, n_cycle: int, logits: bool) -> dict[str, Any]:
         """Distogram, confidence head and scores of every sample."""
@@ -183,7 +187,7 @@ class _Fold:
         representative = x[np.flatnonzero(self.features["distogram_rep_atom_mask"])]
         z = graphs.embed_distances(head, z, Tensor(pad(representative, self.padded_token)))
         for block in p["pairformer_stack.blocks"]:
-            s, z = graphs.pairformer_block(as_input(block), s, z, self.mask)
+            s, z = graphs.pairformer_block(block, s, z, self.mask)
         pae, pde, plddt, resolved = graphs.confidence_logits(head, s, z)
         token, slot = self.features["atom_to_token_idx"], self.features["atom_to_tokatom_idx"]
         return {

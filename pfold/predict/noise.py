@@ -8,6 +8,10 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 
+# Streams of a seed: sample i draws from stream i, recycling cycle j its alignment rows from stream _ROW_STREAMS + j.
+_ROW_STREAMS = 2**63
+
+
 class Noise(TypedDict):
     """A recorded noise stream: x0 [S, A, 3], rot [T, S, 3, 3], trans [T, S, 3], churn [T, S, A, 3], all float32."""
 
@@ -24,7 +28,8 @@ def noise_seed(target_id: str, seed: int) -> int:
 
 
 def _generator(noise: int, stream: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(key=[noise & (2**64 - 1), stream]))
+    key = np.array([noise % 2**64, stream], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key))
 
 
 def make_noise(noise: int, n_step: int, n_sample: int, n_atom: int) -> Noise:
@@ -32,7 +37,7 @@ def make_noise(noise: int, n_step: int, n_sample: int, n_atom: int) -> Noise:
 
     x0 and churn are unit normal, rot are uniform rotations, trans is unit normal (Å).
     """
-    samples = [_sample_noise(_generator(noise, 1 + i), n_step, n_atom) for i in range(n_sample)]
+    samples = [_sample_noise(_generator(noise, i), n_step, n_atom) for i in range(n_sample)]
     return Noise(
         x0=np.stack([s["x0"] for s in samples]),
         rot=np.stack([s["rot"] for s in samples], axis=1),
@@ -73,6 +78,6 @@ def draw_rows(noise: int, cycle: int, n_msa: int, max_rows: int) -> np.ndarray:
 
     Returns indices into the n_msa rows, at most max_rows of them (reference: sample_indices in model/utils.py).
     """
-    generator = np.random.Generator(np.random.Philox(key=[noise & (2**64 - 1), 2**63 + cycle]))
+    generator = _generator(noise, _ROW_STREAMS + cycle)
     count = int(generator.integers(1, n_msa + 1))
     return generator.permutation(n_msa)[: min(count, max_rows)]

@@ -100,10 +100,11 @@ def folders_of(item: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def record_failures(folder: Path, item: Mapping[str, Any], kind: str, reason: str, retryable: bool) -> Failure:
     """Write down the failure of a target of the plan and of its copies; returns the target's."""
-    return [
+    failures = [
         record_failure(folder, target_folder, name, item["result_id"], kind, reason, retryable)
         for name, target_folder in folders_of(item)
-    ][0]
+    ]
+    return failures[0]
 
 
 def clear_failure(folder: Path, target_folder: str) -> None:

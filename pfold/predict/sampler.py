@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from pfold.weights.published import ModelSettings
 from pfold.predict.noise import Noise
+from pfold.weights.published import ModelSettings
 
 SIGMA_DATA = 16.0
 S_MAX = 160.0

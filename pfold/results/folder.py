@@ -1,7 +1,7 @@
 """The result folder of one target, in the AlphaFold 3 output layout."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pfold.predict.outcome import RECEIPT, ResultInfo, Sample
 from pfold.results.structure import UNTRAINED_REMARK, format_mmcif
 from pfold.targets.types import Target
 
+
 def rank_samples(samples: Sequence[Sample]) -> list[Sample]:
     """Samples from best to worst ranking score; of equal ones the earlier first."""
     return sorted(samples, key=lambda s: -s.summary["ranking_score"])
@@ -24,7 +25,8 @@ def write_result(
 ) -> None:
     """Write all files of a target at once; a folder of an earlier result is replaced.
 
-    name: the target's name; the best sample's files begin with the folder's. keep: "all" writes a folder a sample, "best" the best sample only.
+    name: the target's name. The best sample's files begin with the folder's name. keep: "all" writes a folder a sample,
+    "best" the best sample only.
     """
     ranked = rank_samples(samples)
     with atomic_folder(folder) as out:
@@ -122,4 +124,3 @@ def _receipt(name: str, target: Target, ranked: Sequence[Sample], info: ResultIn
 
 def _plain(value: Any) -> bool | float:
     return bool(value) if isinstance(value, bool | np.bool_) else float(value)
-

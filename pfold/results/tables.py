@@ -45,7 +45,7 @@ COLUMNS = (
 )
 
 
-class TooManyFailed(PfoldError):
+class TooManyFailedError(PfoldError):
     """More targets failed than the configuration allows."""
 
 
@@ -118,13 +118,13 @@ def _rejection_row(rejection: Rejection) -> dict[str, Any]:
 
 
 def check_failures(table: pd.DataFrame, max_failed: float) -> None:
-    """Raises TooManyFailed, naming targets and reasons, where more than this fraction of accepted targets failed."""
+    """Raises TooManyFailedError, naming targets and reasons, where more than this fraction was accepted but failed."""
     accepted = table[table.status != "rejected"].drop_duplicates("folder")
     failed = accepted[accepted.status.isin(["failed", "missing"])]
     if len(failed) > max_failed * len(accepted):
         lines = [f"  {row['name']}: {row['reason']}" for row in failed.head(20).to_dict("records")]
         more = [f"  and {len(failed) - 20} more in the summary table"] if len(failed) > 20 else []
-        raise TooManyFailed(
+        raise TooManyFailedError(
             "\n".join(
                 [f"{len(failed)} of {len(accepted)} targets were not folded:", *lines, *more]
                 + ["After mending the cause, `pfold retry` clears the failures for the next run."]

@@ -11,7 +11,7 @@ from pfold.errors import SearchError
 from pfold.search.a3m import Alignment, query_only
 from pfold.search.settings import SearchSettings
 
-_ALPHABET = Alphabet.amino()
+_ALPHABET: Alphabet = Alphabet.amino()
 _GAPS = b"-.~"
 _LOWER_OFFSET = ord("a") - ord("A")
 
@@ -42,9 +42,7 @@ def search(sequence: str, settings: SearchSettings, cpus: int = 1) -> Alignment:
     return Alignment(merged.descriptions[:n_row], merged.sequences[:n_row])
 
 
-def _search_database(
-    sequence: str, database: DigitalSequenceBlock, settings: SearchSettings, cpus: int
-) -> Alignment:
+def _search_database(sequence: str, database: DigitalSequenceBlock, settings: SearchSettings, cpus: int) -> Alignment:
     query = TextSequence(name="query", sequence=sequence).digitize(_ALPHABET)
     results = jackhmmer(
         query,

@@ -86,7 +86,7 @@ def _protein(chain: dict[str, Any], where: str, folder: Path, taken: set[str]) -
     if not isinstance(ids, list) or len(set(ids)) != count or not all(isinstance(i, str) for i in ids):
         raise InputError(f'{where}: "id" must be a list of {count} different chain ids')
     if taken.intersection(ids):
-        raise InputError(f'{where}: chain ids {sorted(taken.intersection(ids))} are used twice')
+        raise InputError(f"{where}: chain ids {sorted(taken.intersection(ids))} are used twice")
     paths = {}
     for key, argument in (("unpairedMsaPath", "unpaired_msa"), ("pairedMsaPath", "paired_msa")):
         if chain.get(key):

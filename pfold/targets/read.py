@@ -30,7 +30,9 @@ def target_files(paths: list[str | Path]) -> list[Path]:
         if path.is_dir():
             found = sorted(p for p in path.iterdir() if p.is_file() and _format_suffix(p) in known)
             if not found:
-                raise ConfigError(f"targets: the folder {path} has no file ending in {', '.join(known)} (or those + .gz)")
+                raise ConfigError(
+                    f"targets: the folder {path} has no file ending in {', '.join(known)} (or those + .gz)"
+                )
             files += found
         elif not path.exists():
             raise ConfigError(f"targets: {path} does not exist")

@@ -44,7 +44,7 @@ def collect_targets(files: Iterable[Path], max_tokens: int) -> list[Target | Rej
 
 def _check(target: Target, earlier: str | None, max_tokens: int) -> Target | Rejection:
     if earlier is not None:
-        reason = f'the name is used before, by {earlier}; give each target a name of its own'
+        reason = f"the name is used before, by {earlier}; give each target a name of its own"
         return Rejection(target.name, reason, target.source)
     if target.n_token > max_tokens:
         reason = f"{target.n_token} residues are over the limit of {max_tokens} (max_tokens in the configuration)"

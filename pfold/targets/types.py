@@ -8,6 +8,7 @@ from pathlib import Path
 # The 20 standard amino acids and X, an unknown one.
 PROTEIN_LETTERS = "ARNDCQEGHILKMFPSTWYVX"
 
+
 @dataclass(frozen=True)
 class Entity:
     """A distinct molecule of a target and the chains that are copies of it."""

@@ -55,7 +55,9 @@ def _download(url: str, partial: Path) -> None:
     with response:
         resumed = response.status == 206
         total = int(response.headers.get("Content-Length", 0)) + (have if resumed else 0)
-        bar = tqdm(total=total, initial=have if resumed else 0, unit="B", unit_scale=True, disable=not sys.stderr.isatty())
+        bar = tqdm(
+            total=total, initial=have if resumed else 0, unit="B", unit_scale=True, disable=not sys.stderr.isatty()
+        )
         with open(partial, "ab" if resumed else "wb") as handle, bar:
             while block := response.read(_BLOCK):
                 handle.write(block)

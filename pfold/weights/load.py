@@ -39,7 +39,8 @@ def published_file(settings: ModelSettings, folder: Path | None = None) -> Path:
         f"the weights of {settings.name} are not in the cache: {candidates[1]} does not exist.\n"
         f"Fetch them from {settings.url} with\n"
         f"    pfold weights fetch {settings.name}\n"
-        "or copy the file there. To try pfold without them, set weights: untrained; the results are then no predictions."
+        "or copy the file there. To try pfold without them, set weights: untrained; "
+        "the results are then no predictions."
     )
 
 

@@ -7,8 +7,8 @@ import zlib
 
 import numpy as np
 
-from pfold.weights.published import ModelSettings
 from pfold.weights.layout import checkpoint_layout
+from pfold.weights.published import ModelSettings
 
 
 def untrained_tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -53,4 +53,8 @@ def needed_features(wildcards):
 
 def identity_settings():
     """Settings that results depend on: a change of any of them makes a new plan."""
-    return {key: value for key, value in config.items() if key not in ("batch", "max_failed", "results")}
+    return {
+        key: value
+        for key, value in config.items()
+        if key not in ("batch", "max_failed", "results")
+    }

@@ -8,7 +8,9 @@ rule features:
         f"{RESULTS}/logs/features/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/features/{{shard}}.tsv"
-    threads: 1
     retries: 1
+    conda:
+        "../envs/pfold.yaml"
+    threads: 1
     script:
         "../scripts/features.py"

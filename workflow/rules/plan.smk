@@ -4,9 +4,11 @@ checkpoint plan:
         databases=[str(path) for path in CONFIG.search.databases],
     output:
         plan=directory(f"{RESULTS}/plan"),
-    params:
-        settings=identity_settings(),
     log:
         f"{RESULTS}/logs/plan.log",
+    conda:
+        "../envs/pfold.yaml"
+    params:
+        settings=identity_settings(),
     script:
         "../scripts/plan.py"

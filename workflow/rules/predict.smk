@@ -8,7 +8,9 @@ rule predict:
         f"{RESULTS}/logs/predict/{{batch}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/predict/{{batch}}.tsv"
-    threads: 8
     retries: 2
+    conda:
+        "../envs/pfold.yaml"
+    threads: 8
     script:
         "../scripts/predict.py"

@@ -17,6 +17,8 @@ rule summary:
         ),
     log:
         f"{RESULTS}/logs/summary.log",
+    conda:
+        "../envs/pfold.yaml"
     script:
         "../scripts/summary.py"
 
@@ -26,9 +28,11 @@ rule check:
         summary=f"{RESULTS}/summary.parquet",
     output:
         f"{RESULTS}/check.txt",
-    params:
-        max_failed=CONFIG.max_failed,
     log:
         f"{RESULTS}/logs/check.log",
+    conda:
+        "../envs/pfold.yaml"
+    params:
+        max_failed=CONFIG.max_failed,
     script:
         "../scripts/check.py"

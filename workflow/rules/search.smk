@@ -7,7 +7,9 @@ rule search:
         f"{RESULTS}/logs/search/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/search/{{shard}}.tsv"
-    threads: 8
     retries: 1
+    conda:
+        "../envs/pfold.yaml"
+    threads: 8
     script:
         "../scripts/search.py"

@@ -4,9 +4,11 @@ rule targets:
     output:
         table=f"{RESULTS}/targets.parquet",
         csv=f"{RESULTS}/targets.csv",
-    params:
-        max_tokens=CONFIG.max_tokens,
     log:
         f"{RESULTS}/logs/targets.log",
+    conda:
+        "../envs/pfold.yaml"
+    params:
+        max_tokens=CONFIG.max_tokens,
     script:
         "../scripts/targets.py"

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from pfold.confidence import confidence_of_sample, contact_probabilities
+from pfold.confidence.bins import bin_centers, expected_value
+from pfold.confidence.clash import has_clash
+from pfold.confidence.ptm import iptm, ptm, tm_normalization
+
+
+def one_bin(index: np.ndarray, n_bin: int) -> np.ndarray:
+    """Logits with all weight in one bin."""
+    return 80.0 * np.eye(n_bin, dtype=np.float32)[index]
+
+
+@pytest.mark.shared
+def test_scores_equal_the_reference(monomer):
+    a = monomer.arrays
+    contact_probs = contact_probabilities(a["stage_distogram_0_0"])
+    np.testing.assert_allclose(contact_probs, a["contact_probs"], atol=1e-6)
+    for i in range(2):
+        logits = {key: a[key][i] for key in ("plddt", "pae", "pde")}
+        summary, full = confidence_of_sample(monomer.features, a["coordinate"][i], logits, contact_probs, 2)
+        for name, value in summary.items():
+            np.testing.assert_allclose(value, a[f"summary_{i}_{name}"], rtol=1e-5, atol=1e-5, err_msg=name)
+        for name, value in full.items():
+            np.testing.assert_allclose(value, a[f"full_{i}_{name}"], rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def test_expected_value_is_the_bin_centre():
+    assert bin_centers((0, 32), 64)[:2].tolist() == [0.25, 0.75]
+    assert expected_value(one_bin(np.array([3]), 64), (0, 32)) == pytest.approx(1.75)
+
+
+def test_perfect_alignment_gives_a_ptm_near_one():
+    prob = np.zeros((40, 40, 64), np.float32)
+    prob[..., 0] = 1
+    framed = np.ones(40, bool)
+    expected = 1 / (1 + (0.25 / tm_normalization(40)) ** 2)
+    assert ptm(prob, framed, np.arange(40)) == pytest.approx(expected, rel=1e-5)
+    assert ptm(prob, ~framed, np.arange(40)) == 0.0
+
+
+def test_iptm_counts_pairs_of_different_chains_only():
+    asym_id = np.repeat([0, 1], 20)
+    prob = np.zeros((40, 40, 64), np.float32)
+    same = asym_id[:, None] == asym_id[None]
+    prob[same, 0], prob[~same, 63] = 1, 1
+    framed, tokens = np.ones(40, bool), np.arange(40)
+    between = 1 / (1 + (31.75 / tm_normalization(40)) ** 2)
+    assert iptm(prob, framed, asym_id, tokens) == pytest.approx(between, rel=1e-4)
+
+
+def test_clash_counts_close_atoms_of_different_polymers():
+    chain = np.repeat([0, 1], 10)
+    apart = np.arange(20, dtype=np.float32)[:, None] * [3.0, 0, 0]
+    onto = apart.copy()
+    onto[10:] = onto[:10] + 0.5
+    polymer = np.ones(20, bool)
+    assert not has_clash(apart, chain, polymer)
+    assert has_clash(onto, chain, polymer)
+    assert not has_clash(onto, chain, chain == 0)
+    assert not has_clash(onto, np.zeros(20, int), polymer)

@@ -1,0 +1,60 @@
+"""Shared fixtures: the goldens and real data beside the project where they are, and small runs."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("GLOG_v", "3")
+
+REPOSITORY = Path(__file__).parent.parent
+SHARED = REPOSITORY.parent / "shared"
+DEMO = REPOSITORY / "config/demo"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "shared: needs the reference data in ../shared, which is not part of the project"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if SHARED.is_dir():
+        return
+    skip = pytest.mark.skip(reason="the reference data in ../shared is not there")
+    for item in items:
+        if "shared" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    return SHARED
+
+
+class Golden:
+    """A recorded run of the reference: features, noise, stages and results."""
+
+    def __init__(self, path: Path) -> None:
+        self.arrays = dict(np.load(path))
+        self.model = str(self.arrays["model"])
+        self.features = self._under("feat_")
+        self.noise = self._under("noise_")
+        self.sampling = {key: int(self.arrays[key]) for key in ("n_cycle", "n_step", "n_sample")}
+
+    def _under(self, prefix: str) -> dict[str, np.ndarray]:
+        return {name.removeprefix(prefix): a for name, a in self.arrays.items() if name.startswith(prefix)}
+
+
+@pytest.fixture(scope="session")
+def monomer() -> Golden:
+    return Golden(SHARED / "goldens/monomer.protenix_tiny_default_v0.5.0.npz")
+
+
+@pytest.fixture(scope="session")
+def tiny_model():
+    """protenix_tiny with untrained weights, loaded once."""
+    import pfold
+
+    return pfold.load_model("protenix_tiny_default_v0.5.0", weights="untrained")

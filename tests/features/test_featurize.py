@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+
+import pfold
+from pfold.errors import InputError
+from pfold.features.featurize import assemble, featurize
+from pfold.features.msa import ChainAlignments
+from pfold.features.schema import FEATURES, check_features
+from pfold.features.store import FeatureStore
+from pfold.search.a3m import parse_a3m
+from pfold.targets.fasta import merge_chains
+from pfold.targets.types import Entity, Target
+
+
+def target(*chains: str) -> Target:
+    return Target("t", merge_chains(list(chains)))
+
+
+def alignments(query: str, *rows: str) -> ChainAlignments:
+    found = parse_a3m([">query", query, *rows], query, "test")
+    return ChainAlignments(unpaired=found, paired=found)
+
+
+def within_residues(positions: np.ndarray, space: np.ndarray) -> np.ndarray:
+    """Interatomic distances within each residue."""
+    same = np.triu(space[:, None] == space[None], 1)
+    i, j = np.nonzero(same)
+    return np.linalg.norm(positions[i] - positions[j], axis=1)
+
+
+@pytest.mark.shared
+def test_features_equal_the_reference(shared, monomer):
+    features = pfold.featurize(pfold.read_targets(shared / "goldens/inputs/monomer.json")[0], seed=101)
+    assert set(features) == set(monomer.features)
+    for name, expected in monomer.features.items():
+        assert features[name].dtype == expected.dtype, name
+        if name == "ref_pos":
+            continue
+        if expected.dtype.kind == "f":
+            np.testing.assert_allclose(features[name], expected, atol=1e-5, err_msg=name)
+        else:
+            np.testing.assert_array_equal(features[name], expected, err_msg=name)
+    space = features["ref_space_uid"]
+    ours = within_residues(features["ref_pos"], space)
+    reference = within_residues(monomer.features["ref_pos"], space)
+    assert np.sqrt(np.mean((ours - reference) ** 2)) <= 0.35
+
+
+@pytest.mark.parametrize("chains", [("MKTAYIX",), ("MKTAYI", "MKTAYI"), ("MKTAYI", "GGGSW", "MKTAYI")])
+def test_every_feature_is_as_the_schema_says(chains):
+    features = featurize(target(*chains))
+    assert set(features) == {feature.name for feature in FEATURES}
+    check_features(features)
+
+
+def test_check_names_the_wrong_feature():
+    features = featurize(target("MKTAYI"))
+    with pytest.raises(ValueError, match='feature "msa" is int32'):
+        check_features(features | {"msa": features["msa"].astype(np.int32)})
+    with pytest.raises(ValueError, match=r'feature "restype" is float32 \(5, 32\)'):
+        check_features(features | {"restype": features["restype"][:5]})
+
+
+def test_chains_copies_and_entities():
+    features = featurize(target("MKTAYI", "GGG", "MKTAYI"))
+    starts = [0, 6, 12]
+    assert features["asym_id"][starts].tolist() == [0, 1, 2]
+    assert features["entity_id"][starts].tolist() == [0, 0, 1]
+    assert features["sym_id"][starts].tolist() == [0, 1, 0]
+    assert features["residue_index"][[0, 5, 6, 12, 14]].tolist() == [1, 6, 1, 1, 3]
+    ends = features["atom_to_token_idx"][np.flatnonzero(np.diff(features["mol_id"], append=9))]
+    assert ends.tolist() == [5, 11, 14]
+
+
+def test_only_the_last_residue_keeps_its_terminal_oxygen():
+    features = featurize(target("GG"))
+    assert np.bincount(features["atom_to_token_idx"]).tolist() == [4, 5]
+
+
+def test_the_seed_moves_conformers_and_nothing_else():
+    one, same, other = (featurize(target("MKTAYI"), seed=s) for s in (1, 1, 2))
+    assert np.array_equal(one["ref_pos"], same["ref_pos"])
+    assert not np.allclose(one["ref_pos"], other["ref_pos"], atol=0.1)
+    space = one["ref_space_uid"]
+    np.testing.assert_allclose(
+        within_residues(one["ref_pos"], space), within_residues(other["ref_pos"], space), atol=1e-4
+    )
+
+
+def test_homomers_repeat_the_alignment_and_heteromers_pair_it():
+    query, other = "MKTAYI", "GGGSW"
+    homomer = assemble(target(query, query), [alignments(query, ">UniRef100_A_1", "MKTA-I")])
+    assert homomer["msa"].shape == (3, 12)
+    assert np.array_equal(homomer["msa"][:, :6], homomer["msa"][:, 6:])
+
+    a = alignments(query, ">UniRef100_A_1", "MKTA-I", ">UniRef100_B_2", "MRTAYI")
+    b = alignments(other, ">UniRef100_C_2", "GG-SW", ">UniRef100_D_3", "GAGSW")
+    heteromer = assemble(target(query, other), [a, b])
+    assert heteromer["prot_paired_num_alignments"] == 2
+    # Species 2 is the only one that both chains have: its rows stand side by side below the queries.
+    assert heteromer["msa"][1].tolist() == [12, 1, 16, 0, 18, 9, 7, 7, 31, 15, 17]
+    # Rows that are among the paired ones are not repeated below.
+    assert heteromer["msa"].shape == (3, 11)
+
+
+def test_deletions_are_scaled_and_averaged():
+    features = assemble(target("MKTAYI"), [alignments("MKTAYI", ">h", "MaaaKTAYV")])
+    assert features["has_deletion"][2].tolist() == [0, 1, 0, 0, 0, 0]
+    assert features["deletion_value"][2, 1] == pytest.approx(0.5)
+    assert features["deletion_mean"][1] == pytest.approx(1.5)
+
+
+def test_an_alignment_of_another_sequence_is_refused(tmp_path):
+    path = tmp_path / "other.a3m"
+    path.write_text(">q\nGGG\n")
+    with pytest.raises(InputError, match="3 aligned columns, but the query has 6 residues"):
+        featurize(Target("t", (Entity("protein", "MKTAYI", ("A",), unpaired_msa=path),)))
+
+
+def test_the_store_gives_back_what_was_kept(tmp_path):
+    store = FeatureStore(tmp_path)
+    features = assemble(target("MKTAYI", "GGG"))
+    store.write("ab12", features)
+    assert "ab12" in store
+    read = store.read("ab12")
+    assert set(read) == set(features)
+    assert all(np.array_equal(read[name], features[name]) for name in features)
+    with pytest.raises(InputError, match="the features are missing"):
+        store.read("cd34")

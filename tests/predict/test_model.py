@@ -1,0 +1,93 @@
+"""What needs no reference: predictions do not depend on padding, batch mates, order or number of samples."""
+
+import numpy as np
+import pytest
+
+import pfold
+from pfold.errors import ConfigError
+from pfold.features.featurize import featurize
+from pfold.predict.noise import draw_rows, make_noise
+from pfold.predict.sampler import noise_schedule
+from pfold.targets.fasta import merge_chains
+from pfold.targets.types import Target
+
+SETTINGS = {"n_cycle": 1, "n_step": 2, "n_sample": 2, "logits": False}
+
+
+@pytest.fixture(scope="module")
+def dimer():
+    return featurize(Target("t", merge_chains(["MKTAYIAKQ", "GSWWC"])), seed=5)
+
+
+@pytest.fixture(scope="module")
+def folded(tiny_model, dimer):
+    return tiny_model.predict(dimer, noise=9, **SETTINGS)
+
+
+def test_output_has_the_documented_shapes(folded, dimer):
+    n_atom, n_token = len(dimer["ref_pos"]), 14
+    assert folded["coordinate"].shape == (2, n_atom, 3)
+    assert folded["coordinate"].dtype == np.float32
+    assert folded["contact_probs"].shape == (n_token, n_token)
+    assert [len(folded[key]) for key in ("summary", "full_data")] == [2, 2]
+    assert set(folded["timings"]) == {"trunk", "diffusion", "confidence"}
+    assert np.isfinite(folded["coordinate"]).all()
+
+
+def test_padding_and_number_of_samples_change_nothing(tiny_model, dimer, folded):
+    padded = tiny_model.predict(dimer, noise=9, n_token=32, n_atom=256, **SETTINGS)
+    np.testing.assert_allclose(padded["coordinate"], folded["coordinate"], atol=1e-3)
+    for summary, expected in zip(padded["summary"], folded["summary"], strict=True):
+        assert summary["plddt"] == pytest.approx(expected["plddt"], abs=0.05)
+    single = tiny_model.predict(dimer, noise=9, **SETTINGS | {"n_sample": 1})
+    np.testing.assert_allclose(single["coordinate"][0], folded["coordinate"][0], atol=1e-3)
+
+
+def test_what_is_folded_before_changes_nothing(tiny_model, dimer, folded):
+    other = featurize(Target("u", merge_chains(["WWCCHHKKMM"])))
+    tiny_model.predict(other, noise=1, n_token=32, n_atom=256, **SETTINGS)
+    again = tiny_model.predict(dimer, noise=9, **SETTINGS)
+    np.testing.assert_allclose(again["coordinate"], folded["coordinate"], atol=1e-3)
+
+
+def test_another_seed_gives_another_structure(tiny_model, dimer, folded):
+    other = tiny_model.predict(dimer, noise=10, **SETTINGS)
+    assert np.abs(other["coordinate"] - folded["coordinate"]).max() > 0.1
+
+
+def test_wrong_arguments_are_named(tiny_model, dimer):
+    with pytest.raises(ValueError, match="can't pad 14 tokens"):
+        tiny_model.predict(dimer, n_token=8)
+    incomplete = dict(make_noise(1, 2, 2, len(dimer["ref_pos"])))
+    del incomplete["churn"]
+    with pytest.raises(ValueError, match='noise has no "churn"'):
+        tiny_model.predict(dimer, noise=incomplete, **SETTINGS)
+    with pytest.raises(ConfigError, match='msa_rows is "some"'):
+        tiny_model.predict(dimer, msa_rows="some")
+    with pytest.raises(ConfigError, match='dtype "float16" is not available'):
+        pfold.load_model("protenix_tiny_default_v0.5.0", weights="untrained", dtype="float16")
+
+
+def test_noise_belongs_to_the_sample():
+    many, few = make_noise(3, n_step=4, n_sample=3, n_atom=10), make_noise(3, n_step=4, n_sample=1, n_atom=10)
+    assert np.array_equal(many["x0"][0], few["x0"][0])
+    assert np.array_equal(many["churn"][:, 0], few["churn"][:, 0])
+    assert not np.array_equal(many["x0"][0], many["x0"][1])
+    identity = np.matmul(many["rot"], many["rot"].swapaxes(-1, -2))
+    np.testing.assert_allclose(identity, np.broadcast_to(np.eye(3), identity.shape), atol=1e-6)
+
+
+def test_rows_are_drawn_without_repeats_and_repeatably():
+    rows = draw_rows(7, 0, 500, 16384)
+    assert len(set(rows.tolist())) == len(rows) <= 500
+    assert np.array_equal(rows, draw_rows(7, 0, 500, 16384))
+    sizes = {len(draw_rows(7, cycle, 500, 16384)) for cycle in range(20)}
+    assert len(sizes) > 10
+    assert len(draw_rows(7, 0, 500, 4)) <= 4
+
+
+def test_noise_schedule_falls_from_the_largest_level_to_zero():
+    levels = noise_schedule(5)
+    assert levels[0] == pytest.approx(16 * 160, rel=1e-5)
+    assert levels[-1] == 0
+    assert (np.diff(levels) < 0).all()

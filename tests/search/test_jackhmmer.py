@@ -1,0 +1,80 @@
+import gzip
+from pathlib import Path
+
+import pytest
+
+from pfold.errors import ConfigError, SearchError
+from pfold.search import shard
+from pfold.search.jackhmmer import search
+from pfold.search.settings import SearchSettings
+from pfold.search.store import AlignmentStore, alignment_id
+
+DATABASE = Path(__file__).parents[2] / "config/demo/database.fasta"
+UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
+
+
+def columns(sequence: str) -> int:
+    return sum(c.isupper() or c == "-" for c in sequence)
+
+
+def test_demo_search_finds_the_simulated_homologs():
+    found = search(UBIQUITIN, SearchSettings(databases=(DATABASE,)))
+    assert found.sequences[0] == UBIQUITIN
+    assert len(found) == 29
+    assert all(columns(s) == len(UBIQUITIN) for s in found.sequences)
+    assert all("SIM09" in d for d in found.descriptions[1:])
+
+
+def test_databases_are_merged_and_hits_limited():
+    settings = SearchSettings(databases=(DATABASE, DATABASE), max_hits=5)
+    assert len(search(UBIQUITIN, settings)) == 6
+
+
+def test_no_homolog_leaves_the_query():
+    assert search("WWWWHHHHWWWWHHHHCCCC", SearchSettings(databases=(DATABASE,))).descriptions == ("query",)
+
+
+def test_settings_and_database_content_are_the_identity(tmp_path):
+    copy = tmp_path / "copy.fasta"
+    copy.write_bytes(DATABASE.read_bytes())
+    one, same = SearchSettings(databases=(DATABASE,)), SearchSettings(databases=(copy,))
+    assert one.identity() == same.identity()
+    assert one.identity() != SearchSettings(databases=(DATABASE,), e_value=1e-3).identity()
+    copy.write_text(">more\nMKT\n")
+    assert one.identity() != same.identity()
+
+
+def test_missing_and_broken_databases_are_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"gone\.fasta does not exist"):
+        SearchSettings(databases=(tmp_path / "gone.fasta",)).check()
+    with pytest.raises(ConfigError, match=r"search\.databases is empty"):
+        SearchSettings().check()
+    broken = tmp_path / "broken.fasta"
+    broken.write_text("this is no FASTA\n")
+    with pytest.raises(SearchError, match=r"broken\.fasta: can't be read as protein FASTA"):
+        search(UBIQUITIN, SearchSettings(databases=(broken,)))
+
+
+def test_a_shard_searches_only_what_the_store_lacks(tmp_path, monkeypatch):
+    store = AlignmentStore(tmp_path)
+    settings = SearchSettings(databases=(DATABASE,))
+    sequences = {alignment_id(s, "x"): s for s in (UBIQUITIN, UBIQUITIN[:40])}
+    searched = []
+    monkeypatch.setattr(shard, "search", lambda s, *args: searched.append(s) or search(s, *args))
+    shard.search_shard(sequences, {}, settings, store, 1)
+    assert sorted(searched) == sorted(sequences.values())
+    store.path(alignment_id(UBIQUITIN, "x")).unlink()
+    searched.clear()
+    shard.search_shard(sequences, {}, settings, store, 1)
+    assert searched == [UBIQUITIN]
+
+
+@pytest.mark.shared
+def test_real_search(shared, tmp_path):
+    database = tmp_path / "real.fasta"
+    database.write_bytes(gzip.decompress((shared / "data/real_sequences.fasta.gz").read_bytes()))
+    name, query = (shared / "data/real_queries.fasta").read_text().split("\n")[:2]
+    assert name == ">7r6r_0"
+    found = search(query, SearchSettings(databases=(database,)), cpus=2)
+    assert len(found) > 300
+    assert all(columns(s) == len(query) for s in found.sequences)

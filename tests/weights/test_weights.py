@@ -1,0 +1,181 @@
+import collections
+import gzip
+import json
+import pickle
+import zipfile
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from pfold.errors import ConfigError, WeightsError
+from pfold.weights.convert import convert_checkpoint
+from pfold.weights.fetch import fetch_weights
+from pfold.weights.layout import checkpoint_layout
+from pfold.weights.load import load_weights, weights_identity
+from pfold.weights.published import MODELS, model_settings
+from pfold.weights.torch_file import read_torch_file
+from pfold.weights.tree import nest
+from pfold.weights.untrained import untrained_weights
+
+TINY = MODELS["protenix_tiny_default_v0.5.0"]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", list(MODELS))
+def test_layout_is_the_published_one(shared, name):
+    with gzip.open(shared / f"goldens/params/{name}.json.gz") as handle:
+        expected = {key: tuple(shape) for key, shape in json.load(handle).items()}
+    assert checkpoint_layout(MODELS[name]) == expected
+
+
+def test_unknown_model_suggests_the_nearest():
+    with pytest.raises(ConfigError, match=r'did you mean "protenix_mini_default_v0\.5\.0"'):
+        model_settings("protenix_mini")
+
+
+def test_untrained_weights_depend_on_the_name_only():
+    weights = untrained_weights(TINY)
+    assert set(weights) == set(checkpoint_layout(TINY))
+    again = untrained_weights(MODELS["protenix_mini_default_v0.5.0"])
+    assert all(np.array_equal(weights[name], again[name]) for name in weights)
+    assert all(np.abs(w).max() > 0 for w in weights.values())
+
+
+def test_names_are_nested_by_module_and_blocks_listed():
+    weights = {f"stack.blocks.{i}.norm.weight": np.full(1, i) for i in range(3)}
+    nested = nest(weights | {"head.bins": np.zeros(2), "head.linear.weight": np.ones(1)})
+    assert [block["norm.weight"][0] for block in nested["stack.blocks"]] == [0, 1, 2]
+    assert set(nested["head"]) == {"bins", "linear.weight"}
+
+
+def test_missing_published_weights_say_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("PFOLD_WEIGHTS", str(tmp_path))
+    with pytest.raises(WeightsError) as error:
+        load_weights(TINY, "auto")
+    message = str(error.value)
+    assert str(tmp_path / "protenix_tiny_default_v0.5.0.pt") in message
+    assert TINY.url in message
+    assert "pfold weights fetch protenix_tiny_default_v0.5.0" in message
+
+
+def test_wrong_checkpoints_are_refused_naming_tensors(tmp_path):
+    weights = untrained_weights(TINY)
+    del weights["layernorm_s.bias"]
+    weights["surplus.weight"] = np.zeros(3, np.float32)
+    weights["layernorm_s.weight"] = np.zeros(7, np.float32)
+    with pytest.raises(WeightsError) as error:
+        load_weights(TINY, weights)
+    assert "1 missing (layernorm_s.bias)" in str(error.value)
+    assert "1 extra (surplus.weight)" in str(error.value)
+    assert "1 misshapen (layernorm_s.weight)" in str(error.value)
+    with pytest.raises(WeightsError, match=r"gone\.pt does not exist"):
+        load_weights(TINY, tmp_path / "gone.pt")
+    (tmp_path / "bad.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(WeightsError, match="not a readable safetensors file"):
+        load_weights(TINY, tmp_path / "bad.safetensors")
+    (tmp_path / "bad.pt").write_bytes(b"nonsense")
+    with pytest.raises(WeightsError, match=r"not a readable \.pt checkpoint"):
+        load_weights(TINY, tmp_path / "bad.pt")
+
+
+class _Global:
+    """Pickles as a reference to module.name, as PyTorch's own classes do."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.name = module, name
+
+
+class _TorchPickler(pickle._Pickler):
+    """Writes what torch.save writes, without PyTorch."""
+
+    def persistent_id(self, item: object) -> object:
+        return item.pid if isinstance(item, _StorageRef) else None
+
+    def save_global_ref(self, ref: _Global) -> None:
+        self.write(pickle.GLOBAL + f"{ref.module}\n{ref.name}\n".encode())
+
+    dispatch: ClassVar = {**pickle._Pickler.dispatch, _Global: save_global_ref}
+
+
+class _StorageRef:
+    def __init__(self, key: str, count: int) -> None:
+        self.pid = ("storage", _Global("torch", "FloatStorage"), key, "cpu", count)
+
+
+class _TensorRef:
+    def __init__(self, key: str, shape: tuple[int, ...]) -> None:
+        self.key, self.shape = key, shape
+
+    def __reduce_ex__(self, _protocol: int):
+        strides = tuple(int(np.prod(self.shape[i + 1 :])) for i in range(len(self.shape)))
+        storage = _StorageRef(self.key, int(np.prod(self.shape)))
+        return _Rebuild(), (storage, 0, self.shape, strides, False, collections.OrderedDict())
+
+
+class _Rebuild(_Global):
+    def __init__(self) -> None:
+        super().__init__("torch._utils", "_rebuild_tensor_v2")
+
+    def __call__(self) -> None:
+        raise AssertionError
+
+
+_TorchPickler.dispatch[_Rebuild] = _TorchPickler.save_global_ref
+
+
+def torch_save(path, weights: dict[str, np.ndarray]) -> None:
+    """Write a .pt as a parallel training run of the reference would."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        tensors = {f"module.{name}": _TensorRef(str(i), w.shape) for i, (name, w) in enumerate(weights.items())}
+        with archive.open("archive/data.pkl", "w") as handle:
+            _TorchPickler(handle, protocol=2).dump({"model": tensors})
+        for i, w in enumerate(weights.values()):
+            archive.writestr(f"archive/data/{i}", w.tobytes())
+
+
+def test_published_files_are_read_without_pytorch(tmp_path):
+    weights = {"a.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "b.bias": np.ones(4, np.float32)}
+    torch_save(tmp_path / "w.pt", weights)
+    read = read_torch_file(tmp_path / "w.pt")
+    assert set(read) == set(weights)
+    assert all(np.array_equal(read[name], weights[name]) for name in weights)
+
+
+def test_a_malicious_file_is_refused_and_not_executed(tmp_path):
+    victim = tmp_path / "executed"
+
+    class Attack:
+        def __reduce__(self):
+            return (open, (str(victim), "w"))
+
+    with zipfile.ZipFile(tmp_path / "evil.pt", "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps({"model": Attack()}, protocol=2))
+    with pytest.raises(WeightsError, match=r"the file asks for .*open.* It is refused and nothing in it was executed"):
+        read_torch_file(tmp_path / "evil.pt")
+    assert not victim.exists()
+
+
+def test_convert_and_load(tmp_path, monkeypatch):
+    weights = untrained_weights(TINY)
+    torch_save(tmp_path / "w.pt", weights)
+    converted = tmp_path / "protenix_tiny_default_v0.5.0.safetensors"
+    convert_checkpoint(TINY, tmp_path / "w.pt", converted)
+    monkeypatch.setenv("PFOLD_WEIGHTS", str(tmp_path))
+    loaded = load_weights(TINY, "auto")
+    assert all(np.array_equal(loaded[name], weights[name]) for name in weights)
+    first = weights_identity(TINY, "auto")
+    assert first == weights_identity(TINY, str(converted))
+    save_file(weights | {"layernorm_s.bias": weights["layernorm_s.bias"] + 1}, converted)
+    assert weights_identity(TINY, "auto") != first
+    assert weights_identity(TINY, "untrained") == "untrained"
+
+
+def test_fetch_goes_on_where_it_stopped_and_explains_no_network(tmp_path):
+    source = tmp_path / "published.pt"
+    torch_save(source, untrained_weights(TINY))
+    fetched = fetch_weights(TINY, tmp_path / "cache", url=source.as_uri())
+    assert fetched.read_bytes() == source.read_bytes()
+    with pytest.raises(WeightsError, match="HTTPS_PROXY"):
+        fetch_weights(TINY, tmp_path / "other", url="http://127.0.0.1:9/w.pt")
