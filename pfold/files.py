@@ -1,6 +1,7 @@
 """Atomic writes and content hashes: a file or folder is there whole or not at all."""
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -33,7 +34,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """A temporary folder beside `path` that replaces it, its files synced, when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=path.parent))
+    prefix = f".{path.name}."
+    temporary = Path(tempfile.mkdtemp(prefix=prefix, suffix=".tmp", dir=path.parent))
     try:
         yield temporary
         for file in temporary.rglob("*"):
@@ -41,7 +43,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 _sync(file)
         os.chmod(temporary, 0o777 & ~_umask())
         if path.exists():
-            retired = Path(tempfile.mkdtemp(prefix=".", suffix=".old", dir=path.parent))
+            retired = Path(tempfile.mkdtemp(prefix=prefix, suffix=".old", dir=path.parent))
             path.rename(retired / path.name)
             temporary.rename(path)
             shutil.rmtree(retired)
@@ -49,6 +51,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what a killed `atomic_folder(path)` left; only for the one process that writes this folder."""
+    if path.parent.is_dir():
+        for suffix in ("tmp", "old"):
+            for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.{suffix}"):
+                shutil.rmtree(leftover)
 
 
 def write_text(path: Path, text: str) -> None:

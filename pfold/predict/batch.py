@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from pfold.config import RunConfig
 from pfold.errors import PfoldError
 from pfold.features.atoms import augment_reference
 from pfold.features.store import FeatureStore
+from pfold.files import remove_leftovers
 from pfold.logs import progress
 from pfold.predict.buckets import atom_bucket
 from pfold.predict.model import Model, load_model
@@ -33,8 +34,8 @@ from pfold.weights.load import UNTRAINED
 
 logger = logging.getLogger(__name__)
 
-# (folder, name, target, samples, info, keep): writes a result folder atomically.
-ResultWriter = Callable[[Path, str, Target, Sequence[Sample], ResultInfo, str], None]
+# (folder, target, samples, info, keep): writes a result folder atomically.
+ResultWriter = Callable[[Path, Target, Sequence[Sample], ResultInfo, str], None]
 
 
 class NotFiniteError(PfoldError):
@@ -108,6 +109,9 @@ def _fold(
 ) -> None:
     """Fold one target with all its seeds and write its result folder and those of its copies."""
     start = time.perf_counter()
+    paths = RunPaths(config.results)
+    for _, folder in folders_of(item):
+        remove_leftovers(paths.predictions / folder)
     features = FeatureStore(config.store / "features").read(item["features_id"])
     samples: list[Sample] = []
     for seed in item["seeds"]:
@@ -122,9 +126,8 @@ def _fold(
         seconds=seconds,
         settings=config.sampling() | {"seeds": item["seeds"]},
     )
-    paths = RunPaths(config.results)
     for name, folder in folders_of(item):
-        write_result(paths.predictions / folder, name, target, samples, info, config.keep)
+        write_result(paths.predictions / folder, replace(target, name=name), samples, info, config.keep)
         clear_failure(paths.failures, folder)
     best = max(samples, key=lambda s: s.summary["ranking_score"])
     logger.info(

@@ -7,7 +7,6 @@ from typing import TypedDict
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-
 # Streams of a seed: sample i draws from stream i, recycling cycle j its alignment rows from stream _ROW_STREAMS + j.
 _ROW_STREAMS = 2**63
 

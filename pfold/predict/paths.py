@@ -31,6 +31,11 @@ class RunPaths:
         return self.results / "failures"
 
     @property
+    def lost(self) -> Path:
+        """Note of finished results that are gone."""
+        return self.results / "lost.json"
+
+    @property
     def summary(self) -> Path:
         """Summary table of the run."""
         return self.results / "summary.parquet"

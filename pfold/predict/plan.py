@@ -11,7 +11,7 @@ import pandas as pd
 
 from pfold.config import RunConfig
 from pfold.features.store import FeatureStore
-from pfold.files import digest, write_json, write_table
+from pfold.files import digest, read_json, write_json, write_table
 from pfold.predict.buckets import token_bucket
 from pfold.predict.cost import predicted_tflop
 from pfold.predict.identity import (
@@ -247,21 +247,19 @@ PLAN_COLUMNS = (
 )
 
 
-def discard_stale_plan(results: Path) -> list[str]:
-    """Drop the plan where a result that the last summary saw as done is gone, so that it is folded again.
+def note_lost_results(results: Path) -> list[str]:
+    """Write down which results that the last summary saw as done are gone; the plan depends on this note.
 
-    Returns the names of the lost results.
+    The note changes when something is newly lost and at no other time. Returns the names of the lost results.
     """
     paths = RunPaths(results)
-    if not paths.summary.is_file():
-        return []
-    table = pd.read_parquet(paths.summary, columns=["name", "folder", "status", "result_id"])
-    done = table[table.status == "done"].drop_duplicates("folder")
-    lost = [
-        str(row.name)
-        for row in done.rename(columns={"name": "target"}).itertuples()
-        if not (paths.predictions / str(row.folder) / RECEIPT).is_file()
-    ]
-    if lost:
-        shutil.rmtree(paths.plan, ignore_errors=True)
+    lost: list[str] = []
+    note: dict[str, Any] = {}
+    if paths.summary.is_file():
+        table = pd.read_parquet(paths.summary, columns=["name", "folder", "status"])
+        done = table[table.status == "done"].drop_duplicates("folder").to_dict("records")
+        lost = [row["name"] for row in done if not (paths.predictions / row["folder"] / RECEIPT).is_file()]
+        note = {"lost": lost, "since": paths.summary.stat().st_mtime_ns}
+    if not paths.lost.is_file() or (lost and read_json(paths.lost) != note):
+        write_json(paths.lost, note)
     return lost

@@ -20,13 +20,10 @@ def rank_samples(samples: Sequence[Sample]) -> list[Sample]:
     return sorted(samples, key=lambda s: -s.summary["ranking_score"])
 
 
-def write_result(
-    folder: Path, name: str, target: Target, samples: Sequence[Sample], info: ResultInfo, keep: str
-) -> None:
+def write_result(folder: Path, target: Target, samples: Sequence[Sample], info: ResultInfo, keep: str) -> None:
     """Write all files of a target at once; a folder of an earlier result is replaced.
 
-    name: the target's name. The best sample's files begin with the folder's name. keep: "all" writes a folder a sample,
-    "best" the best sample only.
+    The best sample's files begin with the folder's name. keep: "all" also writes a folder a sample, "best" none.
     """
     ranked = rank_samples(samples)
     with atomic_folder(folder) as out:
@@ -37,7 +34,7 @@ def write_result(
                 _write_sample(out / sample.label, "", target, sample, info)
         rows = [{"seed": s.seed, "sample": s.number, "ranking_score": s.summary["ranking_score"]} for s in samples]
         pd.DataFrame(rows).to_csv(out / "ranking_scores.csv", index=False)
-        (out / RECEIPT).write_text(json.dumps(_receipt(name, target, ranked, info, keep), indent=1) + "\n")
+        (out / RECEIPT).write_text(json.dumps(_receipt(target, ranked, info, keep), indent=1) + "\n")
 
 
 def _write_sample(out: Path, prefix: str, target: Target, sample: Sample, info: ResultInfo) -> None:
@@ -100,7 +97,7 @@ def confidences(sample: Sample, target: Target) -> dict[str, Any]:
     }
 
 
-def _receipt(name: str, target: Target, ranked: Sequence[Sample], info: ResultInfo, keep: str) -> dict[str, Any]:
+def _receipt(target: Target, ranked: Sequence[Sample], info: ResultInfo, keep: str) -> dict[str, Any]:
     scores = ("plddt", "ptm", "iptm", "gpde", "ranking_score", "has_clash")
     samples = [
         {"rank": rank, "seed": s.seed, "sample": s.number, **{key: _plain(s.summary[key]) for key in scores}}
@@ -108,7 +105,7 @@ def _receipt(name: str, target: Target, ranked: Sequence[Sample], info: ResultIn
     ]
     return {
         "result_id": info.result_id,
-        "name": name,
+        "name": target.name,
         "target_id": target.id,
         "pfold": __version__,
         "model": info.model,

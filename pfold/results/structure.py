@@ -1,11 +1,13 @@
 """Predicted structures as mmCIF."""
 
+import re
 from collections.abc import Sequence
 
 import gemmi
 import numpy as np
 
 from pfold import __version__
+from pfold.chem.components import component
 from pfold.features.atoms import build_chain
 from pfold.targets.types import Target
 
@@ -44,7 +46,7 @@ def build_structure(target: Target, coordinate: np.ndarray, atom_plddt: np.ndarr
 def _atom(name: str, element: str, position: np.ndarray, plddt: float) -> gemmi.Atom:
     atom = gemmi.Atom()
     atom.name, atom.element = name, gemmi.Element(element.capitalize())
-    atom.pos = gemmi.Position(*map(float, position))
+    atom.pos = gemmi.Position(*(round(float(x), 3) for x in position))
     atom.occ, atom.b_iso = 1.0, 100.0 * float(plddt)
     return atom
 
@@ -58,25 +60,51 @@ def _add_entities(structure: gemmi.Structure, target: Target) -> None:
         structure.entities.append(added)
 
 
+# The categories that gemmi writes; cell and symmetry, say, would be made up.
+_GROUPS = ("block_name", "entry", "entity", "entity_poly", "entity_poly_seq", "struct_asym", "atom_type")
+
+
 def format_mmcif(target: Target, coordinate: np.ndarray, atom_plddt: np.ndarray, model: str, untrained: bool) -> str:
     """The mmCIF text of one sample; arguments as `build_structure`.
 
     model: the model's name. untrained: say in title, remark and software that the weights were stand-ins.
     """
+    document = gemmi.cif.Document()
+    block = document.add_new_block(re.sub(r"[^\w.-]", "_", target.name))
     structure = build_structure(target, coordinate, atom_plddt)
-    document = structure.make_mmcif_document()
-    block = document.sole_block()
+    groups = gemmi.MmcifOutputGroups(False)
+    for group in _GROUPS:
+        setattr(groups, group, True)
+    structure.update_mmcif_block(block, groups)
+    _add_description(block, target, model, untrained)
+    _add_components(block, structure)
+    _add_confidence(block, target, atom_plddt)
+    groups = gemmi.MmcifOutputGroups(False)
+    groups.atoms = groups.group_pdb = True
+    structure.update_mmcif_block(block, groups)
+    return document.as_string(gemmi.cif.WriteOptions(gemmi.cif.Style.Pdbx))
+
+
+def _add_description(block: gemmi.cif.Block, target: Target, model: str, untrained: bool) -> None:
+    """What the file is: title, remark, method and software."""
     title = f"Predicted structure of {target.name}"
+    block.set_pair("_struct.entry_id", gemmi.cif.quote(target.name))
     block.set_pair("_struct.title", gemmi.cif.quote(f"{UNTRAINED_REMARK} {title}" if untrained else title))
-    block.set_pair("_exptl.method", gemmi.cif.quote("THEORETICAL MODEL"))
     if untrained:
         block.set_pair("_database_PDB_remark.id", "999")
         block.set_pair("_database_PDB_remark.text", gemmi.cif.quote(UNTRAINED_REMARK))
+    block.set_pair("_exptl.entry_id", gemmi.cif.quote(target.name))
+    block.set_pair("_exptl.method", gemmi.cif.quote("THEORETICAL MODEL"))
     software = block.init_loop("_software.", ["pdbx_ordinal", "name", "version", "classification", "description"])
     weights = "untrained weights" if untrained else "published weights"
     software.add_row(["1", "pfold", __version__, "prediction", gemmi.cif.quote(f"{model}, {weights}")])
-    _add_confidence(block, target, atom_plddt)
-    return document.as_string(gemmi.cif.WriteOptions(gemmi.cif.Style.Pdbx))
+
+
+def _add_components(block: gemmi.cif.Block, structure: gemmi.Structure) -> None:
+    codes = sorted({residue.name for chain in structure[0] for residue in chain})
+    loop = block.init_loop("_chem_comp.", ["id", "type"])
+    for code in codes:
+        loop.add_row([code, gemmi.cif.quote(component(code).type)])
 
 
 def _add_confidence(block: gemmi.cif.Block, target: Target, atom_plddt: np.ndarray) -> None:

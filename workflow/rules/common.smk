@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 from pfold.config import parse_config
 from pfold.errors import PfoldError
-from pfold.predict.plan import discard_stale_plan
+from pfold.predict.plan import note_lost_results
 from pfold.stages import run_partial_summary
 from pfold.targets.read import target_files
 
@@ -19,9 +19,9 @@ except PfoldError as error:
 
 RESULTS = str(CONFIG.results)
 
-# A deleted result must bring its batch back: rules know receipts, not results, so the plan is made anew.
+# A deleted result must be made again, but rules know receipts of batches, not results: the plan depends on this note.
 if workflow.is_main_process:
-    for name in discard_stale_plan(CONFIG.results):
+    for name in note_lost_results(CONFIG.results):
         print(f"{name}: its result is gone and will be made again")
 
 

@@ -1,6 +1,7 @@
 checkpoint plan:
     input:
         targets=f"{RESULTS}/targets.parquet",
+        lost=f"{RESULTS}/lost.json",
         databases=[str(path) for path in CONFIG.search.databases],
     output:
         plan=directory(f"{RESULTS}/plan"),

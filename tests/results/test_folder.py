@@ -1,0 +1,113 @@
+import json
+
+import gemmi
+import numpy as np
+import pandas as pd
+import pytest
+
+from pfold.features.featurize import featurize
+from pfold.predict.outcome import ResultInfo, Sample, is_done
+from pfold.results.folder import write_result
+from pfold.results.structure import UNTRAINED_REMARK
+from pfold.targets.fasta import merge_chains
+from pfold.targets.types import Target
+from tests.runs import StandInModel
+
+TARGET = Target("my target", merge_chains(["MKTAYI", "GGG", "MKTAYI"]))
+
+
+@pytest.fixture(scope="module")
+def samples():
+    features = featurize(TARGET)
+    out = StandInModel().predict(features, n_sample=2, noise=1)
+    parts = zip(out["coordinate"], out["summary"], out["full_data"], strict=True)
+    return [Sample(101, i, x, summary, full) for i, (x, summary, full) in enumerate(parts)]
+
+
+def info(untrained: bool = True) -> ResultInfo:
+    return ResultInfo("r1", "protenix_tiny_default_v0.5.0", untrained, 32, 7, 1.5, {"n_step": 5})
+
+
+@pytest.fixture
+def folder(tmp_path, samples):
+    write_result(tmp_path / "my_target", TARGET, samples, info(), "all")
+    return tmp_path / "my_target"
+
+
+def test_files_are_those_of_alphafold_3(folder):
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    three = ("model.cif", "confidences.json", "summary_confidences.json")
+    expected = {f"my_target_{name}" for name in three} | {"ranking_scores.csv", "result.json"}
+    assert found == expected | {f"seed-101_sample-{i}/{name}" for i in (0, 1) for name in three}
+    assert [path.name for path in folder.parent.iterdir()] == ["my_target"]
+
+
+def test_the_best_sample_is_on_top(folder):
+    scores = pd.read_csv(folder / "ranking_scores.csv")
+    assert scores.columns.tolist() == ["seed", "sample", "ranking_score"]
+    assert scores.ranking_score.idxmax() == 1
+    assert (folder / "my_target_model.cif").read_text() == (folder / "seed-101_sample-1/model.cif").read_text()
+
+
+def test_json_keys_are_those_of_alphafold_3(folder):
+    summary = json.loads((folder / "my_target_summary_confidences.json").read_text())
+    assert set(summary) >= {
+        "chain_iptm",
+        "chain_pair_iptm",
+        "chain_pair_pae_min",
+        "chain_ptm",
+        "fraction_disordered",
+        "has_clash",
+        "iptm",
+        "ptm",
+        "ranking_score",
+    }
+    assert np.array(summary["chain_pair_pae_min"]).shape == (3, 3)
+    full = json.loads((folder / "my_target_confidences.json").read_text())
+    assert set(full) >= {"atom_chain_ids", "atom_plddts", "contact_probs", "pae", "token_chain_ids", "token_res_ids"}
+    assert full["token_chain_ids"] == ["A"] * 6 + ["C"] * 6 + ["B"] * 3
+    assert full["token_res_ids"][-3:] == [1, 2, 3]
+
+
+def test_structure_reads_back(folder, samples):
+    structure = gemmi.read_structure(str(folder / "my_target_model.cif"))
+    (model,) = structure
+    assert [chain.name for chain in model] == ["A", "C", "B"]
+    assert gemmi.one_letter_code([r.name for r in model["B"]]) == "GGG"
+    atoms = [atom for chain in model for residue in chain for atom in residue]
+    positions = np.array([atom.pos.tolist() for atom in atoms])
+    np.testing.assert_allclose(positions, samples[1].coordinate, atol=1e-3)
+    assert {round(atom.b_iso, 2) for atom in atoms} == {50.0}
+    assert [entity.full_sequence for entity in structure.entities] == [
+        ["MET", "LYS", "THR", "ALA", "TYR", "ILE"],
+        ["GLY"] * 3,
+    ]
+
+
+def test_untrained_weights_are_said_everywhere_and_trained_ones_nowhere(tmp_path, folder, samples):
+    texts = [path.read_text() for path in folder.rglob("*") if path.suffix in (".cif", ".json")]
+    assert len(texts) == 10
+    assert all("untrained" in text.lower() for text in texts)
+    block = gemmi.cif.read(str(folder / "my_target_model.cif")).sole_block()
+    assert UNTRAINED_REMARK in gemmi.cif.as_string(block.find_value("_struct.title"))
+    assert gemmi.cif.as_string(block.find_value("_database_PDB_remark.text")) == UNTRAINED_REMARK
+
+    write_result(tmp_path / "trained", TARGET, samples, info(untrained=False), "all")
+    assert not any("untrained" in p.read_text().lower() for p in (tmp_path / "trained").rglob("*") if p.is_file())
+
+
+def test_keep_best_writes_the_best_sample_only(tmp_path, samples):
+    write_result(tmp_path / "t", TARGET, samples, info(), "best")
+    assert len([path for path in (tmp_path / "t").rglob("*") if path.is_file()]) == 5
+    assert len(pd.read_csv(tmp_path / "t/ranking_scores.csv")) == 2
+
+
+def test_a_result_replaces_an_older_one_whole(tmp_path, samples):
+    folder = tmp_path / "t"
+    write_result(folder, TARGET, samples, info(), "all")
+    assert is_done(folder, "r1")
+    assert not is_done(folder, "r2")
+    (folder / "stray.txt").write_text("old")
+    write_result(folder, TARGET, samples, info(), "best")
+    assert not (folder / "stray.txt").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["t"]

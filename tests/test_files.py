@@ -1,0 +1,47 @@
+import pytest
+
+from pfold.files import atomic_file, atomic_folder, digest, remove_leftovers, write_text
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+
+    def fail() -> None:
+        with atomic_file(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_failed_folder_leaves_the_old_one(tmp_path):
+    folder = tmp_path / "d"
+    with atomic_folder(folder) as temporary:
+        (temporary / "x").write_text("1")
+
+    def fail() -> None:
+        with atomic_folder(folder) as temporary:
+            (temporary / "x").write_text("2")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert (folder / "x").read_text() == "1"
+    assert [p.name for p in tmp_path.iterdir()] == ["d"]
+
+
+def test_digest_depends_on_values_only():
+    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
+    assert digest("ab", "c") != digest("a", "bc")
+
+
+def test_leftovers_of_a_killed_write_are_removed_and_those_of_others_kept(tmp_path):
+    for name in (".d.x1.tmp", ".d.x2.old", ".other.x3.tmp", "d"):
+        (tmp_path / name).mkdir()
+    remove_leftovers(tmp_path / "d")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".other.x3.tmp", "d"]
+    remove_leftovers(tmp_path / "missing" / "d")

@@ -1,0 +1,255 @@
+"""The real Snakefile: what runs when something is added, changed, deleted, killed or wrong."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+import yaml
+
+from tests.conftest import REPOSITORY
+from tests.runs import TINY, write_fasta
+
+SEQUENCES = {"trp_cage": "NLYIQWLKDGGPSSGRPPPS", "insulin_a": "GIVEQCCTSICSLYQLENYCN", "poly": "GGGSSGGGSSGGGSSGGGSS"}
+TIMEOUT = 300
+
+
+@dataclass
+class Run:
+    """What a run of Snakemake did: the rules it ran, its output and exit code."""
+
+    rules: Counter
+    output: str
+    code: int
+
+
+class Workspace:
+    """A folder with a configuration and targets, in which the repository's Snakefile runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.results = folder / "results"
+
+    def configure(self, **changes: object) -> None:
+        search = {"engine": "jackhmmer", "databases": ["config/demo/database.fasta"]}
+        config = TINY | {"targets": ["p.fasta"], "results": "results", "search": search} | changes
+        (self.folder / "my.yaml").write_text(yaml.safe_dump(config))
+
+    def command(self, *arguments: str) -> list[str]:
+        snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "2"]
+        return [*snakemake, *arguments, "--configfile", "my.yaml"]
+
+    def run(self, *arguments: str) -> Run:
+        done = subprocess.run(
+            self.command(*arguments), cwd=self.folder, capture_output=True, text=True, timeout=TIMEOUT, check=False
+        )
+        return self.describe(done.stdout + done.stderr, done.returncode)
+
+    @staticmethod
+    def describe(output: str, code: int) -> Run:
+        rules = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):", output, re.MULTILINE)
+        return Run(Counter(rule for rule in rules if rule != "all"), output, code)
+
+    def receipts(self) -> dict[str, int]:
+        """Time of writing of each finished result, by folder name."""
+        return {p.parent.name: p.stat().st_mtime_ns for p in self.results.glob("predictions/[!.]*/result.json")}
+
+    def summary(self) -> pd.DataFrame:
+        return pd.read_csv(self.results / "summary.csv")
+
+
+def new_workspace(folder: Path, **sequences: str) -> Workspace:
+    folder.mkdir(exist_ok=True)
+    (folder / "config").symlink_to(REPOSITORY / "config")
+    write_fasta(folder / "p.fasta", **sequences)
+    workspace = Workspace(folder)
+    workspace.configure()
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run of three targets, not to be changed."""
+    workspace = new_workspace(tmp_path_factory.mktemp("finished"), **SEQUENCES)
+    run = workspace.run()
+    assert run.code == 0, run.output
+    assert run.rules == {"targets": 1, "plan": 1, "search": 1, "features": 1, "predict": 1, "summary": 1, "check": 1}
+    assert set(workspace.receipts()) == set(SEQUENCES)
+    return workspace
+
+
+@pytest.fixture
+def workspace(finished, tmp_path):
+    """A copy of the finished run, times of files kept."""
+    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
+    return Workspace(tmp_path / "copy")
+
+
+def test_run_again_and_nothing_runs(workspace):
+    run = workspace.run()
+    assert run.code == 0
+    assert not run.rules
+    assert "Nothing to be done" in run.output
+
+
+def test_results_say_that_weights_were_untrained(finished):
+    assert set(finished.summary().weights) == {"untrained"}
+    assert "UNTRAINED WEIGHTS" in (finished.results / "predictions/poly/poly_model.cif").read_text()
+    (log,) = (finished.results / "logs/predict").glob("*.log")
+    assert "UNTRAINED WEIGHTS" in log.read_text()
+
+
+def test_only_an_added_sequence_is_searched_featurised_and_folded(workspace):
+    before = workspace.receipts()
+    alignments = {p: p.stat().st_mtime_ns for p in workspace.results.glob("store/alignments/*/*.a3m")}
+    assert len(alignments) == 3
+    write_fasta(workspace.folder / "p.fasta", **SEQUENCES, villin="LSDEDFKAVFGMTRSAFANLPLWKQQNLKKEKGLF")
+    run = workspace.run()
+    assert run.code == 0, run.output
+    assert run.rules == {"targets": 1, "plan": 1, "search": 1, "features": 1, "predict": 1, "summary": 1, "check": 1}
+    after = workspace.receipts()
+    assert {name: after[name] for name in before} == before
+    assert set(after) - set(before) == {"villin"}
+    assert all(p.stat().st_mtime_ns == t for p, t in alignments.items())
+    assert len(list(workspace.results.glob("store/alignments/*/*.a3m"))) == 4
+    assert len(list(workspace.results.glob("store/features/*/*.npz"))) == 4
+
+
+def test_a_changed_sampling_setting_reruns_predictions_only(workspace):
+    before = workspace.receipts()
+    workspace.configure(n_step=2)
+    run = workspace.run()
+    assert run.code == 0, run.output
+    assert run.rules == {"plan": 1, "predict": 1, "summary": 1, "check": 1}
+    after = workspace.receipts()
+    assert all(after[name] > before[name] for name in before)
+
+
+def test_a_changed_batch_size_reruns_nothing(workspace):
+    workspace.configure(batch={"max_targets": 1, "device_gflops": 100})
+    assert not workspace.run().rules
+
+
+def test_a_deleted_result_is_folded_again_and_no_other(workspace):
+    before = workspace.receipts()
+    shutil.rmtree(workspace.results / "predictions/poly")
+    run = workspace.run()
+    assert run.code == 0, run.output
+    assert run.rules == {"plan": 1, "predict": 1, "summary": 1, "check": 1}
+    assert "poly: its result is gone and will be made again" in run.output
+    after = workspace.receipts()
+    assert after.pop("poly") > before.pop("poly")
+    assert after == before
+    assert not workspace.run().rules
+
+
+@pytest.fixture
+def folding(workspace):
+    """A run that folds all three targets anew, and when each was folded before."""
+    workspace.configure(n_step=3)
+    process = subprocess.Popen(
+        workspace.command(), cwd=workspace.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    yield process, workspace.receipts()
+    if process.poll() is None:
+        process.kill()
+
+
+def wait_for_first_result(process: subprocess.Popen, workspace: Workspace, before: dict[str, int]) -> psutil.Process:
+    """Wait until one target is folded; returns the job that is folding the next."""
+    deadline = time.monotonic() + TIMEOUT
+    while workspace.receipts() == before:
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    children = psutil.Process(process.pid).children(recursive=True)
+    return next(p for p in children if "predict.py" in " ".join(p.cmdline()))
+
+
+def newer(after: dict[str, int], before: dict[str, int]) -> dict[str, int]:
+    return {name: t for name, t in after.items() if before[name] != t}
+
+
+def test_a_killed_job_is_tried_again_and_keeps_what_it_finished(workspace, folding):
+    process, before = folding
+    wait_for_first_result(process, workspace, before).kill()
+    kept = newer(workspace.receipts(), before)
+    assert 1 <= len(kept) < len(SEQUENCES)
+    output, _ = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0, output
+    after = workspace.receipts()
+    assert {name: after[name] for name in kept} == kept
+    assert len(newer(after, before)) == len(SEQUENCES)
+    assert f"{3 - len(kept)} of 3 targets are left from before" in log_of_last_batch(workspace)
+    assert not list(workspace.results.glob("predictions/.*"))
+
+
+def test_after_a_killed_run_only_the_rest_is_done(workspace, folding):
+    process, before = folding
+    job = wait_for_first_result(process, workspace, before)
+    process.kill()
+    job.kill()
+    process.wait(TIMEOUT)
+    kept = newer(workspace.receipts(), before)
+    assert 1 <= len(kept) < len(SEQUENCES)
+
+    assert workspace.run("--unlock").code == 0
+    run = workspace.run("--rerun-incomplete")
+    assert run.code == 0, run.output
+    assert run.rules == {"predict": 1, "summary": 1, "check": 1}
+    after = workspace.receipts()
+    assert {name: after[name] for name in kept} == kept
+    assert len(newer(after, before)) == len(SEQUENCES)
+    assert set(workspace.summary().status) == {"done"}
+
+
+def log_of_last_batch(workspace: Workspace) -> str:
+    logs = sorted(workspace.results.glob("logs/predict/*.log"), key=lambda p: p.stat().st_mtime)
+    return logs[-1].read_text()
+
+
+def test_the_plan_can_be_read_before_anything_expensive_runs(tmp_path):
+    workspace = new_workspace(tmp_path / "w", **SEQUENCES)
+    run = workspace.run("plan")
+    assert run.code == 0, run.output
+    assert run.rules == {"targets": 1, "plan": 1}
+    plan = pd.read_csv(workspace.results / "plan/plan.csv")
+    assert plan.state.tolist() == ["fold"] * 3
+    assert not (workspace.results / "store").exists()
+
+
+def test_bad_records_are_reported_and_the_others_go_on(workspace):
+    write_fasta(workspace.folder / "p.fasta", **SEQUENCES, bad="MKTJ", empty="")
+    run = workspace.run()
+    assert run.code == 0, run.output
+    assert run.rules == {"targets": 1, "plan": 1, "summary": 1, "check": 1}
+    assert 'p.fasta, record 4 ("bad"), line 7: position 4: "J" is not an amino acid' in run.output
+    rejected = workspace.summary().query("status == 'rejected'").set_index("name")
+    assert '"J" is not an amino acid' in rejected.reason["bad"]
+    assert "is empty" in rejected.reason["empty"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_steps": 3}, 'the key "n_steps" is unknown; did you mean "n_step"?'),
+        ({"targets": ["gone.fasta"]}, "targets: gone.fasta does not exist"),
+        ({"weights": "auto"}, "pfold weights fetch protenix_tiny_default_v0.5.0"),
+        ({"weights": "gone.pt"}, "weights: gone.pt does not exist"),
+    ],
+)
+def test_mistakes_in_the_configuration_stop_the_run_with_a_message(tmp_path, monkeypatch, changes, message):
+    monkeypatch.setenv("PFOLD_WEIGHTS", str(tmp_path))
+    workspace = new_workspace(tmp_path / "w", **SEQUENCES)
+    workspace.configure(**changes)
+    run = workspace.run()
+    assert run.code != 0
+    assert message in run.output
+    assert "Traceback" not in run.output
