@@ -1,5 +1,6 @@
 """Shared fixtures: the goldens and real data beside the project where they are, and small runs."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ os.environ.setdefault("GLOG_v", "3")
 
 REPOSITORY = Path(__file__).parent.parent
 SHARED = REPOSITORY.parent / "shared"
+DATA = Path(__file__).parent / "data"
 DEMO = REPOSITORY / "config/demo"
 
 
@@ -36,7 +38,8 @@ def shared() -> Path:
 class Golden:
     """A recorded run of the reference: features, noise, stages and results."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, inputs: Path) -> None:
+        self.inputs = inputs
         self.arrays = dict(np.load(path))
         self.model = str(self.arrays["model"])
         self.features = self._under("feat_")
@@ -47,9 +50,26 @@ class Golden:
         return {name.removeprefix(prefix): a for name, a in self.arrays.items() if name.startswith(prefix)}
 
 
+# Recorded runs and their inputs: the shared one with every stage, and a hetero-trimer of the project's own with the
+# base model, made with the shared reference scripts (cycle=2 step=3 sample=1) and kept without its largest arrays.
+GOLDENS = {
+    "monomer": (
+        SHARED / "goldens/monomer.protenix_tiny_default_v0.5.0.npz",
+        SHARED / "goldens/inputs/monomer.json",
+    ),
+    "hetero": (DATA / "hetero.protenix_base_default_v0.5.0.npz", DATA / "hetero.json"),
+}
+ALL_GOLDENS = [pytest.param("monomer", marks=pytest.mark.shared), "hetero"]
+
+
+@functools.cache
+def load_golden(name: str) -> Golden:
+    return Golden(*GOLDENS[name])
+
+
 @pytest.fixture(scope="session")
 def monomer() -> Golden:
-    return Golden(SHARED / "goldens/monomer.protenix_tiny_default_v0.5.0.npz")
+    return load_golden("monomer")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from pfold.features.store import FeatureStore
 from pfold.search.a3m import parse_a3m
 from pfold.targets.fasta import merge_chains
 from pfold.targets.types import Entity, Target
+from tests.conftest import ALL_GOLDENS, load_golden
 
 
 def target(*chains: str) -> Target:
@@ -28,21 +29,23 @@ def within_residues(positions: np.ndarray, space: np.ndarray) -> np.ndarray:
     return np.linalg.norm(positions[i] - positions[j], axis=1)
 
 
-@pytest.mark.shared
-def test_features_equal_the_reference(shared, monomer):
-    features = pfold.featurize(pfold.read_targets(shared / "goldens/inputs/monomer.json")[0], seed=101)
-    assert set(features) == set(monomer.features)
-    for name, expected in monomer.features.items():
-        assert features[name].dtype == expected.dtype, name
-        if name == "ref_pos":
+@pytest.mark.parametrize("name", ALL_GOLDENS)
+def test_features_equal_the_reference(name):
+    golden = load_golden(name)
+    features = pfold.featurize(pfold.read_targets(golden.inputs)[0], seed=101)
+    assert set(golden.features) <= set(features)
+    assert len(golden.features) >= 39
+    for key, expected in golden.features.items():
+        assert features[key].dtype == expected.dtype, key
+        if key == "ref_pos":
             continue
         if expected.dtype.kind == "f":
-            np.testing.assert_allclose(features[name], expected, atol=1e-5, err_msg=name)
+            np.testing.assert_allclose(features[key], expected, atol=1e-5, err_msg=key)
         else:
-            np.testing.assert_array_equal(features[name], expected, err_msg=name)
+            np.testing.assert_array_equal(features[key], expected, err_msg=key)
     space = features["ref_space_uid"]
     ours = within_residues(features["ref_pos"], space)
-    reference = within_residues(monomer.features["ref_pos"], space)
+    reference = within_residues(golden.features["ref_pos"], space)
     assert np.sqrt(np.mean((ours - reference) ** 2)) <= 0.35
 
 
