@@ -6,6 +6,7 @@ the host (`pfold.features.windows`): `window_keys` [N_window, 128] int32, `windo
 
 from mindspore import Tensor, ops
 
+import pfold.ops as kernels
 from pfold.model.pairformer import gated_attention, pair_bias
 from pfold.model.primitives import Params, adaptive_layer_norm, conditioned_transition, layer_norm, linear
 
@@ -22,7 +23,7 @@ def embed_atoms(p: Params, f: Params) -> Tensor:
     c = linear(p, "linear_no_bias_ref_pos", f["ref_pos"])
     c = c + linear(p, "linear_no_bias_ref_charge", ops.asinh(f["ref_charge"])[:, None])
     c = c + linear(p, "linear_no_bias_f", ops.concat([mask, f["ref_element"], chars], axis=-1))
-    return c * mask
+    return c * kernels.expand(mask, c)
 
 
 def embed_atom_pairs(p: Params, f: Params) -> Tensor:
@@ -32,9 +33,9 @@ def embed_atom_pairs(p: Params, f: Params) -> Tensor:
     -> [N_window, 32, 128, c_atompair].
     """
     d, v = f["d_lm"], f["v_lm"]
-    pairs = linear(p, "linear_no_bias_d", d) * v
     inverse = 1.0 / (1.0 + (d * d).sum(axis=-1, keepdims=True))
-    return pairs + linear(p, "linear_no_bias_invd", inverse) * v + linear(p, "linear_no_bias_v", v)
+    pairs = linear(p, "linear_no_bias_d", d) + linear(p, "linear_no_bias_invd", inverse)
+    return pairs * kernels.expand(v, pairs) + linear(p, "linear_no_bias_v", v)
 
 
 def broadcast_pairs_to_windows(z: Tensor, f: Params) -> Tensor:
@@ -56,7 +57,7 @@ def combine_atom_pairs(p: Params, f: Params, c: Tensor, pairs: Tensor) -> Tensor
     h = ops.relu(c)
     queries = to_windows(linear(p, "linear_no_bias_cl", h))
     keys = ops.gather(linear(p, "linear_no_bias_cm", h), f["window_keys"], 0)
-    pairs = pairs + queries[:, :, None] + keys[:, None]
+    pairs = pairs + kernels.expand(queries[:, :, None], pairs) + kernels.expand(keys[:, None], pairs)
     mlp = p["small_mlp"]
     h = linear(mlp, "1", ops.relu(pairs))
     h = linear(mlp, "3", ops.relu(h))
@@ -69,7 +70,8 @@ def atom_pair_biases(blocks: list[Params], f: Params, pairs: Tensor) -> list[Ten
     pairs [N_window, 32, 128, c_atompair] -> a list of [N_window, H, 32, 128].
     """
     masked = f["window_bias"][:, None, None]
-    return [pair_bias(block["attention_pair_bias"], pairs) + masked for block in blocks]
+    biases = [pair_bias(block["attention_pair_bias"], pairs) for block in blocks]
+    return [bias + kernels.expand(masked, bias) for bias in biases]
 
 
 def atom_transformer(blocks: list[Params], f: Params, q: Tensor, c: Tensor, biases: list[Tensor]) -> Tensor:
@@ -84,19 +86,20 @@ def atom_transformer(blocks: list[Params], f: Params, q: Tensor, c: Tensor, bias
         kv = adaptive_layer_norm(attention["layernorm_kv"], a, c)
         keys = ops.gather(kv, f["window_keys"], kv.ndim - 2)
         o = gated_attention(attention["attention"], to_windows(a), keys, biases[i], ATOM_HEADS)
-        q = q + ops.sigmoid(linear(attention, "linear_a_last", c)) * o.reshape(q.shape)
+        q = q + kernels.expand(ops.sigmoid(linear(attention, "linear_a_last", c)), q) * o.reshape(q.shape)
         q = q + conditioned_transition(block["conditioned_transition_block"], q, c)
     return q
 
 
 def aggregate_atoms_to_tokens(x: Tensor, f: Params) -> Tensor:
     """Mean of each token's atoms.  x [N_atom, c] or [N_sample, N_atom, c] -> [..., N, c]."""
-    x = x * f["atom_mask"][:, None]
+    x = x * kernels.expand(f["atom_mask"][:, None], x)
     n_token = f["atoms_per_token"].shape[0]
     if x.ndim == 2:
-        return ops.unsorted_segment_sum(x, f["atom_to_token_idx"], n_token) / f["atoms_per_token"]
-    total = ops.unsorted_segment_sum(x.transpose(1, 0, 2), f["atom_to_token_idx"], n_token)
-    return total.transpose(1, 0, 2) / f["atoms_per_token"]
+        mean = ops.unsorted_segment_sum(x, f["atom_to_token_idx"], n_token)
+    else:
+        mean = ops.unsorted_segment_sum(x.transpose(1, 0, 2), f["atom_to_token_idx"], n_token).transpose(1, 0, 2)
+    return mean / kernels.expand(f["atoms_per_token"], mean)
 
 
 def broadcast_tokens_to_atoms(x: Tensor, f: Params) -> Tensor:

@@ -4,6 +4,7 @@ import math
 
 from mindspore import Tensor, ops
 
+import pfold.ops as kernels
 from pfold.model.atom_attention import (
     ATOM_BLOCKS,
     atom_attention_decoder,
@@ -47,7 +48,9 @@ def condition_single(p: Params, s_conditioning: Tensor, t_hat: Tensor) -> Tensor
     """
     noise = ops.log(t_hat / SIGMA_DATA) / 4.0
     n = ops.cos(2.0 * math.pi * (noise * p["fourier_embedding.w"] + p["fourier_embedding.b"]))
-    s = s_conditioning + linear(p, "linear_no_bias_n", layer_norm(p, "layernorm_n", n[None]))
+    s = s_conditioning + kernels.expand(
+        linear(p, "linear_no_bias_n", layer_norm(p, "layernorm_n", n[None])), s_conditioning
+    )
     s = s + transition(p["transition_s1"], s)
     return s + transition(p["transition_s2"], s)
 
@@ -69,13 +72,13 @@ def prepare_diffusion(p: Params, f: Params, s_inputs: Tensor, s: Tensor, z: Tens
     pairs = combine_atom_pairs(encoder, f, c, pairs)
 
     masked = key_bias(f["token_mask"])
-    blocks = p["diffusion_transformer.blocks"]
+    biases = [pair_bias(block["attention_pair_bias"], z) for block in p["diffusion_transformer.blocks"]]
     return {
         "single": single,
         "c": c,
         "encoder_biases": atom_pair_biases(encoder[ATOM_BLOCKS], f, pairs),
         "decoder_biases": atom_pair_biases(p["atom_attention_decoder"][ATOM_BLOCKS], f, pairs),
-        "token_biases": [pair_bias(block["attention_pair_bias"], z) + masked for block in blocks],
+        "token_biases": [bias + kernels.expand(masked, bias) for bias in biases],
     }
 
 
@@ -85,7 +88,7 @@ def diffusion_transformer(blocks: list[Params], a: Tensor, s: Tensor, biases: li
         attention = blocks[i]["attention_pair_bias"]
         h = adaptive_layer_norm(attention["layernorm_a"], a, s)
         o = gated_attention(attention["attention"], h, h, biases[i], TOKEN_HEADS)
-        a = a + ops.sigmoid(linear(attention, "linear_a_last", s)) * o
+        a = a + kernels.expand(ops.sigmoid(linear(attention, "linear_a_last", s)), a) * o
         a = a + conditioned_transition(blocks[i]["conditioned_transition_block"], a, s)
     return a
 
@@ -99,9 +102,10 @@ def denoise(p: Params, f: Params, cache: Params, x_noisy: Tensor, t_hat: Tensor)
     r = x_noisy / ops.sqrt(SIGMA_DATA**2 + t_hat * t_hat)
 
     encoder = p["atom_attention_encoder"]
-    q = cache["c"] + linear(encoder, "linear_no_bias_r", r)
+    q = linear(encoder, "linear_no_bias_r", r)
+    q = q + kernels.expand(cache["c"], q)
     a, q = encode_atoms(encoder, f, q, cache["c"], cache["encoder_biases"])
-    a = a + linear(p, "linear_no_bias_s", layer_norm(p, "layernorm_s", s))
+    a = a + kernels.expand(linear(p, "linear_no_bias_s", layer_norm(p, "layernorm_s", s)), a)
     a = diffusion_transformer(p["diffusion_transformer.blocks"], a, s, cache["token_biases"])
     a = layer_norm(p, "layernorm_a", a)
     update = atom_attention_decoder(p["atom_attention_decoder"], f, a, q, cache["c"], cache["decoder_biases"])

@@ -2,6 +2,7 @@
 
 from mindspore import Tensor, ops
 
+import pfold.ops as kernels
 from pfold.model.atom_attention import atom_attention_encoder, embed_atom_pairs, embed_atoms
 from pfold.model.primitives import Params, layer_norm, linear
 
@@ -31,7 +32,8 @@ def relative_position_encoding(p: Params, f: Params) -> Tensor:
     same_entity = table[2 * N_POSITION_BINS]
     chain = table[2 * N_POSITION_BINS + 1 :]
     x = ops.gather(position, f["relative_residue"], 0) + ops.gather(token, f["relative_token"], 0)
-    return x + f["same_entity"][:, :, None] * same_entity + ops.gather(chain, f["relative_chain"], 0)
+    x = x + ops.gather(chain, f["relative_chain"], 0)
+    return x + kernels.linear(f["same_entity"][:, :, None], same_entity[:, None])
 
 
 def init_trunk(p: Params, f: Params, s_inputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -40,9 +42,10 @@ def init_trunk(p: Params, f: Params, s_inputs: Tensor) -> tuple[Tensor, Tensor]:
     f: device features, s_inputs [N, c_s_inputs] -> s_init [N, c_s], z_init [N, N, c_z].
     """
     s = linear(p, "linear_no_bias_sinit", s_inputs)
-    z = linear(p, "linear_no_bias_zinit1", s)[:, None] + linear(p, "linear_no_bias_zinit2", s)[None]
-    z = z + relative_position_encoding(p["relative_position_encoding"], f)
-    return s, z + linear(p, "linear_no_bias_token_bond", f["token_bonds"][:, :, None])
+    z = relative_position_encoding(p["relative_position_encoding"], f)
+    z = z + linear(p, "linear_no_bias_token_bond", f["token_bonds"][:, :, None])
+    z = z + kernels.expand(linear(p, "linear_no_bias_zinit1", s)[:, None], z)
+    return s, z + kernels.expand(linear(p, "linear_no_bias_zinit2", s)[None], z)
 
 
 def recycle_pair(p: Params, z_init: Tensor, z: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from mindspore import Tensor, ops
 
+import pfold.ops as kernels
 from pfold.model.primitives import Params, layer_norm, linear
 
 # The trunk's single representation is clipped to this range before the confidence head (reference: confidence.py).
@@ -17,14 +18,18 @@ def distogram_head(p: Params, z: Tensor) -> Tensor:
 def init_confidence(p: Params, s_inputs: Tensor, s: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
     """AF3 Algorithm 31, line 1, shared by all samples.  s_inputs [N, c_s_inputs], s [N, c_s], z [N, N, c_z] -> s, z."""
     s = layer_norm(p, "input_strunk_ln", ops.clamp(s, -S_CLIP, S_CLIP))
-    return s, z + linear(p, "linear_no_bias_s1", s_inputs)[None] + linear(p, "linear_no_bias_s2", s_inputs)[:, None]
+    z = z + kernels.expand(linear(p, "linear_no_bias_s1", s_inputs)[None], z)
+    return s, z + kernels.expand(linear(p, "linear_no_bias_s2", s_inputs)[:, None], z)
 
 
 def embed_distances(p: Params, z: Tensor, x: Tensor) -> Tensor:
     """AF3 Algorithm 31, lines 2-3: distances of one sample's representative atoms.  z [N, N, c_z], x [N, 3] (Å)."""
     delta = x[:, None] - x[None]
     d = ops.sqrt((delta * delta).sum(axis=-1, keepdims=True))
-    bins = ops.logical_and(d > p["lower_bins"], d < p["upper_bins"]).astype(z.dtype)
+    distances = ops.tile(d, (1, 1, p["lower_bins"].shape[0]))
+    above = distances > kernels.expand(p["lower_bins"], distances)
+    below = distances < kernels.expand(p["upper_bins"], distances)
+    bins = ops.logical_and(above, below).astype(z.dtype)
     return z + linear(p, "linear_no_bias_d", bins) + linear(p, "linear_no_bias_d_wo_onehot", d)
 
 

@@ -17,16 +17,17 @@ def embed_msa(p: Params, msa: Tensor, has_deletion: Tensor, deletion_value: Tens
     """
     table = p["linear_no_bias_m.weight"].transpose(1, 0)
     m = ops.gather(table[:N_MSA_CLASSES], msa, 0)
-    m = m + has_deletion[:, :, None] * table[N_MSA_CLASSES]
-    m = m + deletion_value[:, :, None] * table[N_MSA_CLASSES + 1]
-    return m + linear(p, "linear_no_bias_s", s_inputs)
+    deletions = ops.stack([has_deletion, deletion_value], axis=-1)
+    m = m + kernels.linear(deletions, table[N_MSA_CLASSES:].transpose(1, 0))
+    return m + kernels.expand(linear(p, "linear_no_bias_s", s_inputs), m)
 
 
 def outer_product_mean(p: Params, m: Tensor, msa_mask: Tensor) -> Tensor:
     """Outer product mean, AF3 Algorithm 9.  m [N_msa, N, c_m], msa_mask [N_msa] -> [N, N, c_z]."""
     h = layer_norm(p, "layer_norm", m)
-    rows = msa_mask[:, None, None]
-    a, b = rows * linear(p, "linear_1", h), rows * linear(p, "linear_2", h)
+    a, b = linear(p, "linear_1", h), linear(p, "linear_2", h)
+    rows = kernels.expand(msa_mask[:, None, None], a)
+    a, b = rows * a, rows * b
     norm = msa_mask.sum() + 1e-3
     return kernels.outer_product_mean(a, b, p["linear_out.weight"], p["linear_out.bias"], norm)
 
@@ -37,7 +38,7 @@ def msa_pair_weighted_averaging(p: Params, m: Tensor, z: Tensor, mask: Tensor) -
     v = linear(p, "linear_no_bias_mv", h)
     v = v.reshape(v.shape[:-1] + (AVERAGING_HEADS, v.shape[-1] // AVERAGING_HEADS))
     bias = linear(p, "linear_no_bias_z", layer_norm(p, "layernorm_z", z)).transpose(2, 0, 1)
-    w = ops.softmax(bias + key_bias(mask), axis=-1)
+    w = ops.softmax(bias + kernels.expand(key_bias(mask), bias), axis=-1)
     g = ops.sigmoid(linear(p, "linear_no_bias_mg", h))
     o = kernels.pair_weighted_average(w, v).reshape(g.shape)
     return linear(p, "linear_no_bias_out", g * o)

@@ -21,7 +21,7 @@ SINGLE_HEADS = 16
 def triangle_multiplication(p: Params, z: Tensor, pair_mask: Tensor, outgoing: bool) -> Tensor:
     """Triangle multiplicative update, AF3 Algorithms 12 (outgoing) and 13.  z [N, N, c_z], pair_mask [N, N]."""
     h = layer_norm(p, "layer_norm_in", z)
-    present = pair_mask[:, :, None]
+    present = kernels.expand(pair_mask[:, :, None], z)
     a = present * ops.sigmoid(linear(p, "linear_a_g", h)) * linear(p, "linear_a_p", h)
     b = present * ops.sigmoid(linear(p, "linear_b_g", h)) * linear(p, "linear_b_p", h)
     x = layer_norm(p, "layer_norm_out", kernels.triangle_product(a, b, outgoing))
@@ -66,7 +66,8 @@ def pair_bias(p: Params, z: Tensor) -> Tensor:
 def attention_pair_bias(p: Params, s: Tensor, z: Tensor, mask: Tensor) -> Tensor:
     """Single attention with pair bias, AF3 Algorithm 24 without conditioning.  s [N, c_s], z [N, N, c_z], mask [N]."""
     h = layer_norm(p, "layernorm_a", s)
-    return gated_attention(p["attention"], h, h, pair_bias(p, z) + key_bias(mask), SINGLE_HEADS)
+    bias = pair_bias(p, z)
+    return gated_attention(p["attention"], h, h, bias + kernels.expand(key_bias(mask), bias), SINGLE_HEADS)
 
 
 def pair_stack(p: Params, z: Tensor, mask: Tensor) -> Tensor:

@@ -34,14 +34,16 @@ def transition(p: Params, x: Tensor) -> Tensor:
 def adaptive_layer_norm(p: Params, a: Tensor, s: Tensor) -> Tensor:
     """Adaptive layer norm, AF3 Algorithm 26.  a [..., N, c_a], s broadcastable [..., N, c_s] -> [..., N, c_a]."""
     s = layer_norm(p, "layernorm_s", s)
-    return ops.sigmoid(linear(p, "linear_s", s)) * kernels.layer_norm(a) + linear(p, "linear_nobias_s", s)
+    scale = kernels.expand(ops.sigmoid(linear(p, "linear_s", s)), a)
+    return scale * kernels.layer_norm(a) + kernels.expand(linear(p, "linear_nobias_s", s), a)
 
 
 def conditioned_transition(p: Params, a: Tensor, s: Tensor) -> Tensor:
     """Conditioned transition block, AF3 Algorithm 25.  a [..., N, c_a], s [..., N, c_s] -> [..., N, c_a]."""
     a = adaptive_layer_norm(p["adaln"], a, s)
     w1, w2 = p["linear_nobias_a1.weight"], p["linear_nobias_a2.weight"]
-    return ops.sigmoid(linear(p, "linear_s", s)) * kernels.transition(a, w1, w2, p["linear_nobias_b.weight"])
+    gate = kernels.expand(ops.sigmoid(linear(p, "linear_s", s)), a)
+    return gate * kernels.transition(a, w1, w2, p["linear_nobias_b.weight"])
 
 
 def split_heads(x: Tensor, n_head: int) -> Tensor:

@@ -6,6 +6,7 @@ The reference backend (`pfold.ops.reference`) is plain MindSpore and runs on eve
 from pfold.ops.reference import (
     MASKED,
     attention,
+    expand,
     layer_norm,
     linear,
     outer_product_mean,
@@ -18,6 +19,7 @@ from pfold.ops.reference import (
 __all__ = [
     "MASKED",
     "attention",
+    "expand",
     "layer_norm",
     "linear",
     "outer_product_mean",

@@ -4,6 +4,7 @@ Every function runs eagerly and inside `ms.jit`. Shapes are static, so the chunk
 """
 
 from mindspore import Tensor, ops
+from mindspore.ops import constexpr
 
 from pfold.ops.chunks import row_chunks
 
@@ -14,6 +15,20 @@ _layer_norm = ops.LayerNorm(begin_norm_axis=-1, begin_params_axis=-1, epsilon=1e
 _matmul_transposed = ops.MatMul(transpose_b=True)
 _scores = ops.BatchMatMul(transpose_b=True)
 _weighted_sum = ops.BatchMatMul()
+
+
+@constexpr  # type: ignore[untyped-decorator]
+def _repeats(shape: tuple[int, ...], like: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n // m for n, m in zip(like, (1,) * (len(like) - len(shape)) + shape, strict=True))
+
+
+def expand(x: Tensor, like: Tensor) -> Tensor:
+    """Repeat `x` along its axes of length 1, and missing leading ones, to the shape of `like`.
+
+    Used before sums and products: on CPU, MindSpore's arithmetic with an operand that is broadcast keeps 16 bytes of
+    indices for each element of the result as long as the graph lives, and takes long to compile.
+    """
+    return x if x.shape == like.shape else ops.tile(x, _repeats(x.shape, like.shape))
 
 
 def layer_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
@@ -29,7 +44,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     c_out = weight.shape[0]
     y = _matmul_transposed(x.reshape((-1, x.shape[-1])), weight)
     if bias is not None:
-        y = y + bias
+        y = ops.bias_add(y, bias)
     return y.reshape(x.shape[:-1] + (c_out,))
 
 
@@ -38,8 +53,8 @@ def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
 
     q [..., N_q, d], k and v [..., N_k, d]; bias broadcasts to [..., N_q, N_k] -> [..., N_q, d].
     """
-    scores = _scores(q * (q.shape[-1] ** -0.5), k) + bias
-    return _weighted_sum(ops.softmax(scores, axis=-1), v)
+    scores = _scores(q * (q.shape[-1] ** -0.5), k)
+    return _weighted_sum(ops.softmax(scores + expand(bias, scores), axis=-1), v)
 
 
 def triangle_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, key_bias: Tensor) -> Tensor:
@@ -48,9 +63,9 @@ def triangle_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, key_bias: 
     q, k, v [N, H, N, d], bias [H, N, N], key_bias [N] (0 or MASKED) -> [N, H, N, d].
     """
     n_row, n_head, n = q.shape[0], q.shape[1], q.shape[2]
-    shared = (bias + key_bias)[None]
+    shared = bias + expand(key_bias, bias)
     chunks = []
-    for start, stop in row_chunks(n_row, n_head * n * n):
+    for start, stop in row_chunks(n_row, 3 * n_head * n * n):
         chunks.append(attention(q[start:stop], k[start:stop], v[start:stop], shared))
     return chunks[0] if len(chunks) == 1 else ops.concat(chunks, axis=0)
 

@@ -10,10 +10,13 @@ from pfold.errors import PfoldError
 from pfold.predict.plan import note_lost_results
 from pfold.stages import run_partial_summary
 from pfold.targets.read import target_files
+from pfold.weights.load import resolve_weights
 
 try:
     CONFIG = parse_config(config)
     TARGET_FILES = [str(path) for path in target_files(CONFIG.targets)]
+    WEIGHTS_FILE = resolve_weights(CONFIG.model, CONFIG.weights)
+    CONFIG.search.check()
 except PfoldError as error:
     raise WorkflowError(str(error)) from None
 

@@ -2,6 +2,7 @@ checkpoint plan:
     input:
         targets=f"{RESULTS}/targets.parquet",
         lost=f"{RESULTS}/lost.json",
+        weights=[str(WEIGHTS_FILE)] if WEIGHTS_FILE else [],
         databases=[str(path) for path in CONFIG.search.databases],
     output:
         plan=directory(f"{RESULTS}/plan"),
