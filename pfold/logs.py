@@ -2,9 +2,10 @@
 
 import logging
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sized
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -13,6 +14,8 @@ T = TypeVar("T")
 
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
 _DATES = "%Y-%m-%d %H:%M:%S"
+# Where nobody watches, a long item is heard of this often (seconds).
+SECONDS_BETWEEN_LINES = 60.0
 
 
 def start_logging(file: Path | None = None, level: int = logging.INFO) -> None:
@@ -32,9 +35,30 @@ def start_logging(file: Path | None = None, level: int = logging.INFO) -> None:
         root.addHandler(handler)
 
 
+class Progress(Generic[T]):
+    """Progress over items: a bar where a person watches, a line now and then for a long item where nobody does."""
+
+    def __init__(self, items: Iterable[T], what: str, unit: str) -> None:
+        self._watched = sys.stderr.isatty()
+        total = len(items) if isinstance(items, Sized) else None
+        self._bar = tqdm(items, desc=what, unit=unit, total=total, disable=not self._watched, dynamic_ncols=True)
+        self._last_line = time.monotonic()
+
+    def __iter__(self) -> Iterator[T]:
+        with logging_redirect_tqdm(loggers=[logging.getLogger("pfold")] if self._watched else []):
+            for item in self._bar:
+                self._last_line = time.monotonic()
+                yield item
+
+    def note(self, text: str) -> None:
+        """Say what is being done to the current item."""
+        if self._watched:
+            self._bar.set_postfix_str(text)
+        elif time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            logging.getLogger("pfold").info("%s", text)
+
+
 def progress(items: Iterable[T], what: str, unit: str) -> Iterator[T]:
-    """Iterate with a progress bar on a terminal, and without one elsewhere."""
-    total = len(items) if isinstance(items, Sized) else None
-    watched = sys.stderr.isatty()
-    with logging_redirect_tqdm(loggers=[logging.getLogger("pfold")] if watched else []):
-        yield from tqdm(items, desc=what, unit=unit, total=total, disable=not watched, dynamic_ncols=True)
+    """Iterate over items with `Progress`."""
+    return iter(Progress(items, what, unit))

@@ -1,6 +1,7 @@
 """The stages of a run, one function each: what a rule of the workflow or a subcommand of `pfold` calls."""
 
 import logging
+import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -95,9 +96,19 @@ def target_alignments(target: Target, keys: list[str], config: RunConfig) -> lis
     return alignments
 
 
-def run_predict(config: RunConfig, batch: str) -> None:
-    """Fold the targets of a batch. Raises RetryableLeftError where another attempt may fold what failed."""
-    # Imported here: only this stage needs MindSpore.
+def run_predict(config: RunConfig, batch: str, threads: int | None = None) -> None:
+    """Fold the targets of a batch with so many CPU threads, by default all.
+
+    Raises RetryableLeftError where another attempt may fold what failed.
+    """
+    # Before MindSpore is imported, which is here, as only this stage needs it.
+    os.environ.setdefault("GLOG_v", "3")
+    if threads:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+    from mindspore import set_context
+
+    if threads:
+        set_context(runtime_num_threads=threads)
     from pfold.predict.batch import run_batch
     from pfold.results.folder import write_result
 

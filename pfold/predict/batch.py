@@ -1,5 +1,6 @@
 """The batch runner: load the model once, fold one target after another, keep each result before the next."""
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from pfold.errors import PfoldError
 from pfold.features.atoms import augment_reference
 from pfold.features.store import FeatureStore
 from pfold.files import remove_leftovers
-from pfold.logs import progress
+from pfold.logs import Progress
 from pfold.predict.buckets import atom_bucket
 from pfold.predict.model import Model, load_model
 from pfold.predict.noise import noise_seed
@@ -75,9 +76,10 @@ def run_batch(
     if not missing:
         return outcome
     model = _load(config)
-    for item in progress(missing, f"bucket {batch['bucket']}", "target"):
+    bar = Progress(missing, f"bucket {batch['bucket']}", "target")
+    for item in bar:
         try:
-            _fold(model, item, targets[item["folder"]], batch["bucket"], config, write_result)
+            _fold(model, item, targets[item["folder"]], batch["bucket"], config, write_result, bar.note)
             outcome.done.append(item["name"])
         # Whatever one target raises is recorded for it, and the others go on.
         except Exception as error:
@@ -106,6 +108,7 @@ def _fold(
     bucket: int,
     config: RunConfig,
     write_result: ResultWriter,
+    note: Callable[[str], None],
 ) -> None:
     """Fold one target with all its seeds and write its result folder and those of its copies."""
     start = time.perf_counter()
@@ -115,7 +118,8 @@ def _fold(
     features = FeatureStore(config.store / "features").read(item["features_id"])
     samples: list[Sample] = []
     for seed in item["seeds"]:
-        samples += predict_seed(model, augment_reference(features, seed), target, seed, bucket, config)
+        report = functools.partial(_report, note, f"{item['name']}, seed {seed}")
+        samples += predict_seed(model, augment_reference(features, seed), target, seed, bucket, config, report)
     seconds = time.perf_counter() - start
     info = ResultInfo(
         result_id=item["result_id"],
@@ -142,8 +146,18 @@ def _fold(
     )
 
 
+def _report(note: Callable[[str], None], what: str, doing: str) -> None:
+    note(f"{what}: {doing}")
+
+
 def predict_seed(
-    model: Model, features: Mapping[str, np.ndarray], target: Target, seed: int, bucket: int, config: RunConfig
+    model: Model,
+    features: Mapping[str, np.ndarray],
+    target: Target,
+    seed: int,
+    bucket: int,
+    config: RunConfig,
+    report: Callable[[str], None] | None = None,
 ) -> list[Sample]:
     """All samples of one seed. Raises NotFiniteError for a prediction that is not finite."""
     out = model.predict(
@@ -156,6 +170,7 @@ def predict_seed(
         n_token=bucket,
         n_atom=atom_bucket(len(features["ref_pos"]), bucket),
         logits=False,
+        report=report,
     )
     if not np.isfinite(out["coordinate"]).all():
         raise NotFiniteError(f"seed {seed}: the predicted coordinates are not finite numbers")

@@ -1,7 +1,7 @@
 """The model as users call it: `load_model(...)` and `Model.predict(...)` (AF3 Algorithm 1)."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class Model:
         n_atom: int | None = None,
         stages: bool = False,
         logits: bool = True,
+        report: Callable[[str], None] | None = None,
     ) -> dict[str, Any]:
         """Fold one target.
 
@@ -64,12 +65,13 @@ class Model:
         msa_rows: "random" draws alignment rows in each cycle as the reference does, "all" keeps them all; None is
         "random" with a seed and "all" with a recorded stream. n_token, n_atom: pad to these lengths; nothing unpadded
         changes. stages: also return what left each stage. logits: also return the confidence head's logits.
+        report: is told what is being done ("cycle 2 of 10").
 
         Returns a dict: coordinate [S, N_atom, 3] (Å), contact_probs [N, N], summary and full_data (lists of S dicts),
         timings (seconds), and with logits plddt [S, N_atom, 50], pae and pde [S, N, N, 64], resolved [S, N_atom, 2].
         Raises ValueError for a noise stream of other shapes or lengths below the target's.
         """
-        fold = _Fold(self, features, n_token, n_atom)
+        fold = _Fold(self, features, n_token, n_atom, stages, report)
         n_cycle = self.settings.n_cycle if n_cycle is None else n_cycle
         n_step = self.settings.n_step if n_step is None else n_step
         n_sample = self.settings.n_sample if n_sample is None else n_sample
@@ -92,14 +94,24 @@ class Model:
         out = {"coordinate": coordinate, **fold.confidence(coordinate, n_cycle, logits)}
         timings["confidence"] = time.perf_counter() - start
         out["timings"] = timings
-        return out | (fold.stages if stages else {})
+        return out | fold.stages
 
 
 class _Fold:
     """One prediction under way: the target's arrays on the device and what the stages left."""
 
-    def __init__(self, model: Model, features: Features, n_token: int | None, n_atom: int | None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        features: Features,
+        n_token: int | None,
+        n_atom: int | None,
+        keep_stages: bool,
+        report: Callable[[str], None] | None,
+    ) -> None:
         self.settings, self.params, self.features = model.settings, model.params, features
+        self.keep_stages = keep_stages
+        self.report: Callable[[str], None] = report or (lambda _: None)
         self.n_token, self.n_atom = len(features["token_index"]), len(features["ref_pos"])
         self.padded_token = n_token or self.n_token
         if self.padded_token < self.n_token or (n_atom or self.n_atom) < self.n_atom:
@@ -120,6 +132,7 @@ class _Fold:
         self._record("s_inputs_0_0", self.s_inputs, 1)
         s, z = s_init * 0, z_init * 0
         for cycle in range(n_cycle):
+            self.report(f"cycle {cycle + 1} of {n_cycle}")
             z = graphs.recycle_pair(p, z_init, z)
             z = self._msa_module(z, cycle, seed)
             self._record(f"msa_{cycle}_0", z, 2)
@@ -157,7 +170,9 @@ class _Fold:
 
         coordinate = noise["x0"]
         for step, (denoised, positions) in enumerate(sample_diffusion(denoise, noise, n_step, self.settings)):
-            self.stages[f"stage_denoised_{step}_0"] = denoised
+            self.report(f"step {step + 1} of {n_step}")
+            if self.keep_stages:
+                self.stages[f"stage_denoised_{step}_0"] = denoised
             coordinate = positions
         return coordinate
 
@@ -167,7 +182,8 @@ class _Fold:
         self._record("distogram_0_0", distogram, 2)
         contact_probs = contact_probabilities(self._unpad(distogram, 2))
         samples = []
-        for x in coordinate:
+        for i, x in enumerate(coordinate):
+            self.report(f"confidence of sample {i + 1} of {len(coordinate)}")
             sample = self._confidence_logits(x)
             summary, full = confidence_of_sample(self.features, x, sample, contact_probs, n_cycle)
             samples.append((summary, full, sample if logits else {}))
@@ -201,7 +217,8 @@ class _Fold:
         return x.asnumpy()[(slice(self.n_token),) * n_axis]
 
     def _record(self, stage: str, x: Tensor, n_axis: int) -> None:
-        self.stages[f"stage_{stage}"] = self._unpad(x, n_axis)
+        if self.keep_stages:
+            self.stages[f"stage_{stage}"] = self._unpad(x, n_axis)
 
 
 # Entries of the checkpoint that the trunk reads outside its blocks.

@@ -50,6 +50,18 @@ def test_what_is_folded_before_changes_nothing(tiny_model, dimer, folded):
     np.testing.assert_allclose(again["coordinate"], folded["coordinate"], atol=1e-3)
 
 
+def test_what_is_being_done_is_reported(tiny_model, dimer):
+    said: list[str] = []
+    tiny_model.predict(dimer, noise=9, report=said.append, **SETTINGS)
+    assert said == [
+        "cycle 1 of 1",
+        "step 1 of 2",
+        "step 2 of 2",
+        "confidence of sample 1 of 2",
+        "confidence of sample 2 of 2",
+    ]
+
+
 def test_another_seed_gives_another_structure(tiny_model, dimer, folded):
     other = tiny_model.predict(dimer, noise=10, **SETTINGS)
     assert np.abs(other["coordinate"] - folded["coordinate"]).max() > 0.1

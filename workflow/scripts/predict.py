@@ -2,5 +2,5 @@
 
 from pfold.stages import run_predict, run_rule
 
-batch = snakemake.wildcards.batch  # noqa: F821
-run_rule(snakemake.config, snakemake.log[0], lambda config: run_predict(config, batch))  # noqa: F821
+batch, threads = snakemake.wildcards.batch, snakemake.threads  # noqa: F821
+run_rule(snakemake.config, snakemake.log[0], lambda config: run_predict(config, batch, threads))  # noqa: F821
