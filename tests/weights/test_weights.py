@@ -1,7 +1,9 @@
 import collections
 import gzip
+import http.server
 import json
 import pickle
+import threading
 import zipfile
 from typing import ClassVar
 
@@ -172,10 +174,58 @@ def test_convert_and_load(tmp_path, monkeypatch):
     assert weights_identity(TINY, "untrained") == "untrained"
 
 
-def test_fetch_goes_on_where_it_stopped_and_explains_no_network(tmp_path):
-    source = tmp_path / "published.pt"
-    torch_save(source, untrained_weights(TINY))
-    fetched = fetch_weights(TINY, tmp_path / "cache", url=source.as_uri())
-    assert fetched.read_bytes() == source.read_bytes()
+class _Server(http.server.BaseHTTPRequestHandler):
+    """Serves `content`, from the asked byte on; breaks off the first answer after `first_bytes`."""
+
+    content = b""
+    first_bytes = 0
+    ranges: ClassVar[list[str | None]] = []
+
+    def do_GET(self) -> None:
+        asked = self.headers.get("Range")
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        body = self.content[start:]
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body if self.ranges else body[: self.first_bytes])
+        self.ranges.append(asked)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server():
+    _Server.ranges.clear()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Server) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}/w.pt"
+        running.shutdown()
+
+
+def test_an_interrupted_fetch_goes_on_where_it_stopped(tmp_path, server):
+    torch_save(tmp_path / "published.pt", untrained_weights(TINY))
+    _Server.content = (tmp_path / "published.pt").read_bytes()
+    _Server.first_bytes = len(_Server.content) // 2
+    cache = tmp_path / "cache"
+    with pytest.raises(WeightsError, match="the next fetch goes on from there"):
+        fetch_weights(TINY, cache, url=server)
+    (partial,) = cache.iterdir()
+    size = partial.stat().st_size
+    assert 0 < size < len(_Server.content)
+    fetched = fetch_weights(TINY, cache, url=server)
+    assert _Server.ranges == [None, f"bytes={size}-"]
+    assert fetched.read_bytes() == _Server.content
+    assert [path.name for path in cache.iterdir()] == ["protenix_tiny_default_v0.5.0.pt"]
+
+
+def test_fetch_explains_no_network_and_refuses_another_model(tmp_path, server):
     with pytest.raises(WeightsError, match="HTTPS_PROXY"):
-        fetch_weights(TINY, tmp_path / "other", url="http://127.0.0.1:9/w.pt")
+        fetch_weights(TINY, tmp_path / "none", url="http://127.0.0.1:9/w.pt")
+    torch_save(tmp_path / "other.pt", {"a.weight": np.ones((2, 2), np.float32)})
+    _Server.content = (tmp_path / "other.pt").read_bytes()
+    _Server.first_bytes = len(_Server.content)
+    with pytest.raises(WeightsError, match="not a checkpoint of protenix_tiny"):
+        fetch_weights(TINY, tmp_path / "cache", url=server)
+    assert not (tmp_path / "cache/protenix_tiny_default_v0.5.0.pt").exists()
