@@ -27,7 +27,7 @@ h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin-top: 
 .warning { background: #fff3cd; border-left: 4px solid #d39e00; padding: .6rem 1rem; margin: 1rem 0; }
 .note { color: #616e7c; } table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #e4e7eb; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
 .bar { display: flex; height: 1.4rem; border-radius: 3px; overflow: hidden; margin: .5rem 0; }
 .chip { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; margin-right: .4rem; }
 """
@@ -81,7 +81,8 @@ def _cell(value: Any, digits: int) -> str:
 def _best_table(best: pd.DataFrame, config: RunConfig) -> str:
     if best.empty:
         return ""
-    head = "".join(f"<th>{h}</th>" for h in ("target", "residues", "chains", "pLDDT", "pTM", "ipTM", "ranking score"))
+    numbers = ("residues", "chains", "pLDDT", "pTM", "ipTM", "ranking score")
+    head = "<th>target</th>" + "".join(f'<th class="number">{name}</th>' for name in numbers)
     rows = []
     for row in best.to_dict("records"):
         link = html.escape(str(Path(row["structure"]).relative_to(config.results)), quote=True)
