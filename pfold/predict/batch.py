@@ -61,18 +61,7 @@ def run_batch(
     Raises WeightsError where the checkpoint can't be loaded.
     """
     paths = RunPaths(config.results)
-    outcome = BatchOutcome([], [], [])
-    missing = []
-    for item in batch["targets"]:
-        earlier = read_failure(paths.failures, item["folder"], item["result_id"])
-        if not _missing(item, paths):
-            outcome.done.append(item["name"])
-        elif earlier is not None and not earlier.retryable:
-            outcome.failed.append(item["name"])
-        else:
-            missing.append(item)
-    if len(missing) < len(batch["targets"]):
-        logger.info("%d of %d targets are left from before", len(missing), len(batch["targets"]))
+    outcome, missing = _sort_out(batch["targets"], paths)
     if not missing:
         return outcome
     model = _load(config)
@@ -86,6 +75,28 @@ def run_batch(
             failure = _record(error, item, paths)
             (outcome.retryable if failure.retryable else outcome.failed).append(item["name"])
     return outcome
+
+
+def _sort_out(items: Sequence[Mapping[str, Any]], paths: RunPaths) -> tuple[BatchOutcome, list[Mapping[str, Any]]]:
+    """What earlier attempts left of a batch: outcomes that are settled, and the targets still to fold."""
+    outcome, missing = BatchOutcome([], [], []), []
+    for item in items:
+        earlier = read_failure(paths.failures, item["folder"], item["result_id"])
+        if not _missing(item, paths):
+            outcome.done.append(item["name"])
+        elif earlier is not None and not earlier.retryable:
+            outcome.failed.append(item["name"])
+        else:
+            missing.append(item)
+    if len(missing) < len(items):
+        logger.info(
+            "of %d targets %d are done, %d given up, %d to fold",
+            len(items),
+            len(outcome.done),
+            len(outcome.failed),
+            len(missing),
+        )
+    return outcome, missing
 
 
 def _load(config: RunConfig) -> Model:

@@ -226,10 +226,10 @@ def _write_table(
     fold = table[table.state == "fold"]
     counts = table.state.value_counts()
     states = ", ".join(f"{counts[state]} {state}" for state in ("fold", "copy", "done", "failed") if state in counts)
-    logger.info("%d targets: %s; %d rejected", len(table), states or "none", len(rejections))
+    logger.info("plan: %s; %d rejected", states or "nothing to fold", len(rejections))
     for bucket, group in fold.groupby("bucket"):
         minutes, n_batch = group.minutes.sum(), group.batch.nunique()
-        logger.info("bucket %d: %d targets in %d batches, about %.1f minutes", bucket, len(group), n_batch, minutes)
+        logger.info("bucket %d: targets %d, batches %d, about %.1f minutes", bucket, len(group), n_batch, minutes)
 
 
 PLAN_COLUMNS = (

@@ -59,7 +59,7 @@ def write_targets(records: Sequence[Target | Rejection], path: Path) -> None:
     rows = [_row(r, next(folders) if isinstance(r, Target) else "") for r in records]
     write_table(pd.DataFrame(rows, columns=list(COLUMNS)), path)
     n_rejected = len(records) - len(accepted)
-    logger.info("%d targets to fold, %d rejected", len(accepted), n_rejected)
+    logger.info("targets: %d accepted, %d rejected", len(accepted), n_rejected)
 
 
 def _row(record: Target | Rejection, folder: str) -> dict[str, object]:

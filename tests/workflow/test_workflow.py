@@ -187,7 +187,7 @@ def test_a_killed_job_is_tried_again_and_keeps_what_it_finished(workspace, foldi
     after = workspace.receipts()
     assert {name: after[name] for name in kept} == kept
     assert len(newer(after, before)) == len(SEQUENCES)
-    assert f"{3 - len(kept)} of 3 targets are left from before" in log_of_last_batch(workspace)
+    assert f"of 3 targets {len(kept)} are done, 0 given up, {3 - len(kept)} to fold" in log_of_last_batch(workspace)
     assert not list(workspace.results.glob("predictions/.*"))
 
 
