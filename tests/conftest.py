@@ -57,6 +57,11 @@ GOLDENS = {
         SHARED / "goldens/monomer.protenix_tiny_default_v0.5.0.npz",
         SHARED / "goldens/inputs/monomer.json",
     ),
+    "complex": (SHARED / "goldens/complex.protenix_mini_default_v0.5.0.npz", SHARED / "goldens/inputs/complex.json"),
+    "nucleic_template": (
+        SHARED / "goldens/nucleic_template.protenix_base_default_v1.0.0.npz",
+        SHARED / "goldens/inputs/nucleic.json",
+    ),
     "hetero": (DATA / "hetero.protenix_base_default_v0.5.0.npz", DATA / "hetero.json"),
 }
 ALL_GOLDENS = [pytest.param("monomer", marks=pytest.mark.shared), "hetero"]

@@ -88,3 +88,34 @@ def alignment_rows(f: Mapping[str, np.ndarray], rows: np.ndarray, n_msa: int, n_
         "msa": pad(np.asarray(f["msa"])[rows].astype(np.int32), n_msa, n_token),
         "msa_mask": pad(np.ones(len(rows), np.float32), n_msa),
     }
+
+
+def template_arrays(f: Mapping[str, np.ndarray], n_token: int) -> list[tuple[Arrays, float]]:
+    """Padded arrays of each distinct template and its share in the mean over all of them.
+
+    Pair arrays are zero between chains, as the reference masks them: distogram [N, N, 39], pseudo_beta_mask and
+    frame_mask [N, N], unit_vector [N, N, 3]; aatype [N] int32. Empty templates, which are equal, are embedded once.
+    """
+    asym_id = np.asarray(f["asym_id"])
+    same_chain = (asym_id[:, None] == asym_id[None]).astype(np.float32)
+    names = {
+        "distogram": "template_distogram",
+        "pseudo_beta_mask": "template_pseudo_beta_mask",
+        "unit_vector": "template_unit_vector",
+        "frame_mask": "template_backbone_frame_mask",
+    }
+    n_template = len(f["template_aatype"])
+    found: dict[bytes, tuple[Arrays, float]] = {}
+    for i in range(n_template):
+        empty = not np.any(f["template_pseudo_beta_mask"][i]) and not np.any(f["template_backbone_frame_mask"][i])
+        key = np.asarray(f["template_aatype"][i]).tobytes() if empty else i.to_bytes(4, "little")
+        if key in found:
+            found[key] = (found[key][0], found[key][1] + 1 / n_template)
+            continue
+        arrays = {"aatype": pad(np.asarray(f["template_aatype"][i]), n_token).astype(np.int32)}
+        for name, feature in names.items():
+            pairs = np.asarray(f[feature][i], np.float32)
+            masked = pairs * (same_chain if pairs.ndim == 2 else same_chain[..., None])
+            arrays[name] = pad(masked, n_token, n_token)
+        found[key] = (arrays, 1 / n_template)
+    return list(found.values())

@@ -21,9 +21,10 @@ SINGLE_HEADS = 16
 def triangle_multiplication(p: Params, z: Tensor, pair_mask: Tensor, outgoing: bool) -> Tensor:
     """Triangle multiplicative update, AF3 Algorithms 12 (outgoing) and 13.  z [N, N, c_z], pair_mask [N, N]."""
     h = layer_norm(p, "layer_norm_in", z)
-    present = kernels.expand(pair_mask[:, :, None], z)
-    a = present * ops.sigmoid(linear(p, "linear_a_g", h)) * linear(p, "linear_a_p", h)
-    b = present * ops.sigmoid(linear(p, "linear_b_g", h)) * linear(p, "linear_b_p", h)
+    a = ops.sigmoid(linear(p, "linear_a_g", h)) * linear(p, "linear_a_p", h)
+    b = ops.sigmoid(linear(p, "linear_b_g", h)) * linear(p, "linear_b_p", h)
+    present = kernels.expand(pair_mask[:, :, None], a)
+    a, b = present * a, present * b
     x = layer_norm(p, "layer_norm_out", kernels.triangle_product(a, b, outgoing))
     return linear(p, "linear_z", x) * ops.sigmoid(linear(p, "linear_g", h))
 

@@ -6,13 +6,16 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
-from pfold.model import diffusion, embedders, heads, msa_module, pairformer
+from pfold.model import diffusion, embedders, heads, msa_module, pairformer, template_embedder
 from pfold.model.primitives import Params
 
 input_feature_embedder = ms.jit(embedders.input_feature_embedder)
 init_trunk = ms.jit(embedders.init_trunk)
 recycle_pair = ms.jit(embedders.recycle_pair)
 recycle_single = ms.jit(embedders.recycle_single)
+embed_template = ms.jit(template_embedder.embed_template)
+normalise_template = ms.jit(template_embedder.normalise_template)
+project_templates = ms.jit(template_embedder.project_templates)
 embed_msa = ms.jit(msa_module.embed_msa)
 msa_communication = ms.jit(msa_module.msa_communication)
 msa_stack = ms.jit(msa_module.msa_stack)

@@ -10,7 +10,7 @@ from mindspore import Tensor
 
 from pfold.confidence import confidence_of_sample, contact_probabilities
 from pfold.errors import ConfigError
-from pfold.features.device import alignment_rows, device_features, pad
+from pfold.features.device import alignment_rows, device_features, pad, template_arrays
 from pfold.predict import graphs
 from pfold.predict.graphs import as_input, to_device
 from pfold.predict.noise import check_noise, draw_rows, make_noise
@@ -122,6 +122,8 @@ class _Fold:
         self.padded_atom = len(arrays["ref_pos"])
         self.f = as_input(to_device(arrays))
         self.mask: Tensor = self.f["token_mask"]
+        templates = template_arrays(features, self.padded_token) if self.settings.n_template_block else []
+        self.templates = [(as_input(to_device(arrays)), share) for arrays, share in templates]
         self.stages: dict[str, np.ndarray] = {}
 
     def trunk(self, n_cycle: int, seed: int | None) -> None:
@@ -133,7 +135,7 @@ class _Fold:
         s, z = s_init * 0, z_init * 0
         for cycle in range(n_cycle):
             self.report(f"cycle {cycle + 1} of {n_cycle}")
-            z = graphs.recycle_pair(p, z_init, z)
+            z = self._template_embedder(graphs.recycle_pair(p, z_init, z), cycle)
             z = self._msa_module(z, cycle, seed)
             self._record(f"msa_{cycle}_0", z, 2)
             s = graphs.recycle_single(p, s_init, s)
@@ -142,6 +144,22 @@ class _Fold:
             self._record(f"trunk_{cycle}_0", s, 1)
             self._record(f"trunk_{cycle}_1", z, 2)
         self.s, self.z = s, z
+
+    def _template_embedder(self, z: Tensor, cycle: int) -> Tensor:
+        """Template embedder, AF3 Algorithm 16, of models that have one."""
+        p = self.params["template_embedder"]
+        if not self.templates:
+            return z
+        head = as_input({k: v for k, v in p.items() if k != "pairformer_stack.blocks"})
+        u = Tensor(0.0)
+        for template, share in self.templates:
+            v = graphs.embed_template(head, z, template)
+            for block in p["pairformer_stack.blocks"]:
+                v = graphs.pair_stack(as_input(block), v, self.mask)
+            u = u + graphs.normalise_template(head, v) * share
+        update = graphs.project_templates(head, u)
+        self._record(f"template_{cycle}_0", update, 2)
+        return z + update
 
     def _msa_module(self, z: Tensor, cycle: int, seed: int | None) -> Tensor:
         """MSA module, AF3 Algorithm 8, on the alignment rows of this cycle."""

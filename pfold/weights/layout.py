@@ -11,6 +11,8 @@ C_S_INPUTS = 449
 C_S = 384
 C_Z = 128
 C_M = 64
+# Hidden channels of triangle products and attentions.
+C_TRIANGLE = 128
 C_TOKEN = 768
 C_ATOM = 128
 C_ATOMPAIR = 16
@@ -48,23 +50,27 @@ def _transition(name: str, c: int, n: int) -> Iterator[Entry]:
     yield from _linear(f"{name}.linear_no_bias", n * c, c)
 
 
-def _attention(name: str, c: int, q_bias: bool) -> Iterator[Entry]:
-    yield from _linear(f"{name}.linear_q", c, c, q_bias)
-    for projection in ("k", "v", "o", "g"):
-        yield from _linear(f"{name}.linear_{projection}", c, c)
+def _attention(name: str, c: int, q_bias: bool, c_hidden: int | None = None) -> Iterator[Entry]:
+    c_hidden = c_hidden or c
+    yield from _linear(f"{name}.linear_q", c, c_hidden, q_bias)
+    for projection in ("k", "v", "g"):
+        yield from _linear(f"{name}.linear_{projection}", c, c_hidden)
+    yield from _linear(f"{name}.linear_o", c_hidden, c)
 
 
-def _pair_stack(c_z: int = C_Z) -> Iterator[Entry]:
+def _pair_stack(c_z: int = C_Z, n_transition: int = 4) -> Iterator[Entry]:
     for name in ("tri_mul_out", "tri_mul_in"):
-        for projection in ("g", "z", "a_p", "a_g", "b_p", "b_g"):
-            yield from _linear(f"{name}.linear_{projection}", c_z, c_z)
+        yield from _linear(f"{name}.linear_g", c_z, c_z)
+        yield from _linear(f"{name}.linear_z", C_TRIANGLE, c_z)
+        for projection in ("a_p", "a_g", "b_p", "b_g"):
+            yield from _linear(f"{name}.linear_{projection}", c_z, C_TRIANGLE)
         yield from _norm(f"{name}.layer_norm_in", c_z)
-        yield from _norm(f"{name}.layer_norm_out", c_z)
+        yield from _norm(f"{name}.layer_norm_out", C_TRIANGLE)
     for name in ("tri_att_start", "tri_att_end"):
         yield from _norm(f"{name}.layer_norm", c_z)
         yield from _linear(f"{name}.linear", c_z, 4)
-        yield from _attention(f"{name}.mha", c_z, q_bias=False)
-    yield from _transition("pair_transition", c_z, 4)
+        yield from _attention(f"{name}.mha", c_z, q_bias=False, c_hidden=C_TRIANGLE)
+    yield from _transition("pair_transition", c_z, n_transition)
 
 
 def _pairformer_block() -> Iterator[Entry]:
@@ -125,10 +131,12 @@ def _atom_encoder(n_block: int, c_token: int, has_coords: bool) -> Iterator[Entr
     yield from _linear("linear_no_bias_q", C_ATOM, c_token)
 
 
-def _template_embedder() -> Iterator[Entry]:
+def _template_embedder(n_block: int) -> Iterator[Entry]:
     yield from _linear("linear_no_bias_z", C_Z, C_TEMPLATE)
     yield from _norm("layernorm_z", C_Z)
     yield from _linear("linear_no_bias_a", N_TEMPLATE_FEATURES, C_TEMPLATE)
+    for i in range(n_block):
+        yield from _prefixed(f"pairformer_stack.blocks.{i}", _pair_stack(C_TEMPLATE, n_transition=2))
     yield from _norm("layernorm_v", C_TEMPLATE)
     yield from _linear("linear_no_bias_u", C_TEMPLATE, C_Z)
 
@@ -208,7 +216,7 @@ def _model(settings: ModelSettings) -> Iterator[Entry]:
     encoder = _atom_encoder(3, C_S, has_coords=False)
     yield from _prefixed("input_embedder.atom_attention_encoder", encoder)
     yield from _linear("relative_position_encoding.linear_no_bias", N_RELATIVE, C_Z)
-    yield from _prefixed("template_embedder", _template_embedder())
+    yield from _prefixed("template_embedder", _template_embedder(settings.n_template_block))
     yield from _prefixed("msa_module", _msa_module(settings.n_msa_block))
     for i in range(settings.n_pairformer_block):
         yield from _prefixed(f"pairformer_stack.blocks.{i}", _pairformer_block())

@@ -26,6 +26,7 @@ class ModelSettings:
     gamma0: float
     step_scale_eta: float
     n_confidence_block: int = 4
+    n_template_block: int = 0
     gamma_min: float = 1.0
     noise_scale_lambda: float = 1.003
     max_msa_rows: int = 16384
@@ -51,23 +52,30 @@ def _small(name: str, n_pairformer_block: int) -> ModelSettings:
     )
 
 
+def _base(name: str, n_template_block: int) -> ModelSettings:
+    return ModelSettings(
+        name=name,
+        n_template_block=n_template_block,
+        n_msa_block=4,
+        n_pairformer_block=48,
+        n_diffusion_block=24,
+        n_atom_block=3,
+        n_cycle=10,
+        n_step=200,
+        n_sample=5,
+        gamma0=0.8,
+        step_scale_eta=1.5,
+    )
+
+
 MODELS: dict[str, ModelSettings] = {
     model.name: model
     for model in (
         _small("protenix_tiny_default_v0.5.0", n_pairformer_block=8),
         _small("protenix_mini_default_v0.5.0", n_pairformer_block=16),
-        ModelSettings(
-            name="protenix_base_default_v0.5.0",
-            n_msa_block=4,
-            n_pairformer_block=48,
-            n_diffusion_block=24,
-            n_atom_block=3,
-            n_cycle=10,
-            n_step=200,
-            n_sample=5,
-            gamma0=0.8,
-            step_scale_eta=1.5,
-        ),
+        _base("protenix_base_default_v0.5.0", n_template_block=0),
+        _base("protenix_base_default_v1.0.0", n_template_block=2),
+        _base("protenix_base_20250630_v1.0.0", n_template_block=2),
     )
 }
 

@@ -1,0 +1,39 @@
+"""Template embedder (AF3 Algorithm 16); its pair stack is `pfold.model.pairformer.pair_stack` with 64 channels."""
+
+from mindspore import Tensor, ops
+
+import pfold.ops as kernels
+from pfold.model.primitives import Params, layer_norm, linear
+
+# Columns of `linear_no_bias_a`: distogram, pseudo-Cβ mask, residue types of j and i, unit vector, frame mask.
+N_DISTOGRAM = 39
+N_RESTYPE = 32
+
+
+def embed_template(p: Params, z: Tensor, t: Params) -> Tensor:
+    """One template's pairs before its pair stack, AF3 Algorithm 16, lines 1-8.
+
+    z [N, N, c_z]; t: distogram [N, N, 39], pseudo_beta_mask and frame_mask [N, N], unit_vector [N, N, 3], all zero
+    between chains and in padding, and aatype [N] int32 -> [N, N, c].
+    """
+    weight = p["linear_no_bias_a.weight"]
+    restype = N_DISTOGRAM + 1
+    geometry = ops.concat([t["distogram"], t["pseudo_beta_mask"][:, :, None]], axis=-1)
+    frames = ops.concat([t["unit_vector"], t["frame_mask"][:, :, None]], axis=-1)
+    v = linear(p, "linear_no_bias_z", layer_norm(p, "layernorm_z", z))
+    v = v + kernels.linear(geometry, weight[:, :restype])
+    v = v + kernels.linear(frames, weight[:, restype + 2 * N_RESTYPE :])
+    types = weight[:, restype : restype + 2 * N_RESTYPE].transpose(1, 0)
+    of_j = ops.gather(types[:N_RESTYPE], t["aatype"], 0)
+    of_i = ops.gather(types[N_RESTYPE:], t["aatype"], 0)
+    return v + kernels.expand(of_j[None], v) + kernels.expand(of_i[:, None], v)
+
+
+def normalise_template(p: Params, v: Tensor) -> Tensor:
+    """One template's pairs after its pair stack, AF3 Algorithm 16, line 10.  v [N, N, c] -> [N, N, c]."""
+    return layer_norm(p, "layernorm_v", v)
+
+
+def project_templates(p: Params, u: Tensor) -> Tensor:
+    """AF3 Algorithm 16, lines 12-13.  u [N, N, c] -> update of the pairs [N, N, c_z]."""
+    return linear(p, "linear_no_bias_u", ops.relu(u))
