@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from pfold.config import RunConfig, parse_config
 from pfold.errors import InputError, PfoldError, exit_code
 from pfold.features.featurize import assemble, own_alignments
@@ -18,6 +20,8 @@ from pfold.logs import progress, start_logging
 from pfold.predict.outcome import record_failures
 from pfold.predict.paths import RunPaths
 from pfold.predict.plan import make_plan
+from pfold.results.report import write_report
+from pfold.results.tables import check_failures, summarise
 from pfold.search.store import AlignmentStore
 from pfold.targets.read import target_files
 from pfold.targets.table import collect_targets, read_target_table, write_targets
@@ -129,9 +133,6 @@ def run_predict(config: RunConfig, batch: str, threads: int | None = None) -> No
 
 def run_summary(config: RunConfig) -> None:
     """Write the summary table and the report."""
-    from pfold.results.report import write_report
-    from pfold.results.tables import summarise
-
     write_report(summarise(config), config)
 
 
@@ -143,10 +144,6 @@ def run_partial_summary(config: RunConfig) -> None:
 
 def run_check(config: RunConfig) -> None:
     """Raises TooManyFailedError where more targets failed than max_failed allows."""
-    import pandas as pd
-
-    from pfold.results.tables import check_failures
-
     check_failures(pd.read_parquet(RunPaths(config.results).summary), config.max_failed)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from rdkit.Chem import GetPeriodicTable
 from scipy.spatial.transform import Rotation
 
 from pfold.chem.components import component
@@ -73,8 +74,6 @@ def encode_atom_names(names: np.ndarray) -> np.ndarray:
 
 def encode_elements(elements: np.ndarray) -> np.ndarray:
     """Element symbols as one-hot atomic number - 1.  [N_atom] str -> [N_atom, 128] int64."""
-    from rdkit.Chem import GetPeriodicTable
-
     table = GetPeriodicTable()
     numbers = {e: table.GetAtomicNumber(e.capitalize()) for e in np.unique(elements).tolist()}
     return one_hot(np.array([numbers[e] - 1 for e in elements.tolist()]), N_ELEMENTS, np.int64)
