@@ -35,4 +35,7 @@ rule all:
 
 
 onerror:
+    # Imported here: it loads chemistry libraries, which every remote job would wait for.
+    from pfold.stages import run_partial_summary
+
     run_partial_summary(CONFIG)

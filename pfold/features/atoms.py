@@ -1,5 +1,6 @@
 """Atoms and tokens of a target's chains (AF3 supplement, section 2.6 and table 5)."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,7 @@ class Residue:
     ref_mask: np.ndarray
 
 
+@functools.cache
 def build_residue(code: str, is_last: bool) -> Residue:
     """Heavy atoms of a protein residue: all but the leaving OXT, which only a chain's last residue keeps."""
     comp = component(code)
@@ -53,12 +55,7 @@ def build_residue(code: str, is_last: bool) -> Residue:
 def build_chain(sequence: str) -> list[Residue]:
     """Residues of a protein chain with their heavy atoms in CCD order."""
     last = len(sequence) - 1
-    cache: dict[tuple[str, bool], Residue] = {}
-    for i, letter in enumerate(sequence):
-        key = (PROTEIN_ONE_TO_THREE[letter], i == last)
-        if key not in cache:
-            cache[key] = build_residue(*key)
-    return [cache[PROTEIN_ONE_TO_THREE[letter], i == last] for i, letter in enumerate(sequence)]
+    return [build_residue(PROTEIN_ONE_TO_THREE[letter], i == last) for i, letter in enumerate(sequence)]
 
 
 def one_hot(index: np.ndarray, n_class: int, dtype: type) -> np.ndarray:

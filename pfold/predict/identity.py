@@ -45,9 +45,8 @@ def needs_search(entity: Entity, config: RunConfig) -> bool:
     return config.search.engine != "none" and not (entity.unpaired_msa or entity.paired_msa)
 
 
-def features_id(target: Target, run: RunIdentity, config: RunConfig) -> str:
-    """Identity of a target's features: target and alignments."""
-    alignments = [entity_alignment(entity, run) for entity in target.entities]
+def features_id(target: Target, alignments: list[str], config: RunConfig) -> str:
+    """Identity of a target's features: target and alignments (`entity_alignment` of each entity)."""
     return digest("features", FEATURES_VERSION, target.id, alignments, config.msa_pair_as_unpair)
 
 

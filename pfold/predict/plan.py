@@ -36,6 +36,7 @@ class PlannedTarget:
     """A target with its identities and place in the plan."""
 
     named: NamedTarget
+    alignments: list[str]
     features_id: str
     result_id: str
     bucket: int
@@ -60,8 +61,8 @@ def make_plan(config: RunConfig) -> None:
     for stage in ("search", "features", "predict"):
         (paths.plan / stage).mkdir(parents=True)
 
-    search_shard_of = _write_search_shards(to_fold, config, run, paths)
-    features_shard_of = _write_features_shards(to_fold, config, run, paths, search_shard_of)
+    search_shard_of = _write_search_shards(to_fold, config, paths)
+    features_shard_of = _write_features_shards(to_fold, config, paths, search_shard_of)
     for batch in cut_batches(to_fold, config):
         _write_batch(batch, config, paths, features_shard_of)
     _write_table(planned, rejections, config, paths)
@@ -75,12 +76,14 @@ def plan_targets(
     planned = []
     for named in targets:
         target = named.target
-        features = features_id(target, run, config)
+        alignments = [entity_alignment(entity, run) for entity in target.entities]
+        features = features_id(target, alignments, config)
         seeds = target_seeds(target, config)
         bucket = token_bucket(target.n_token, config.buckets)
         sampling = config.n_cycle, config.n_step, config.n_sample
         p = PlannedTarget(
             named=named,
+            alignments=alignments,
             features_id=features,
             result_id=result_id(target, features, run, config),
             bucket=bucket,
@@ -133,15 +136,12 @@ def _write_jobs(stage: str, shard_of: dict[str, str], items: dict[str, Any], pat
         paths.receipt(stage, shard).unlink(missing_ok=True)
 
 
-def _write_search_shards(
-    planned: Sequence[PlannedTarget], config: RunConfig, run: RunIdentity, paths: RunPaths
-) -> dict[str, str]:
+def _write_search_shards(planned: Sequence[PlannedTarget], config: RunConfig, paths: RunPaths) -> dict[str, str]:
     """Write a shard for every few alignments that are missing; returns alignment id -> shard."""
     store = AlignmentStore(config.store / "alignments")
     items: dict[str, Any] = {}
     for p in planned:
-        for entity in p.named.target.entities:
-            key = entity_alignment(entity, run)
+        for entity, key in zip(p.named.target.entities, p.alignments, strict=True):
             if needs_search(entity, config) and key not in items and key not in store:
                 items[key] = {"alignment_id": key, "sequence": entity.sequence, "name": p.named.target.name}
     shard_of = _cut(list(items), config.batch.shard_size)
@@ -152,7 +152,6 @@ def _write_search_shards(
 def _write_features_shards(
     planned: Sequence[PlannedTarget],
     config: RunConfig,
-    run: RunIdentity,
     paths: RunPaths,
     search_shard_of: dict[str, str],
 ) -> dict[str, str]:
@@ -161,11 +160,10 @@ def _write_features_shards(
     items: dict[str, Any] = {}
     for p in planned:
         if p.features_id not in items and p.features_id not in store:
-            alignments = [entity_alignment(entity, run) for entity in p.named.target.entities]
             items[p.features_id] = {
                 "features_id": p.features_id,
-                "alignments": alignments,
-                "needs": [search_shard_of[key] for key in alignments if key in search_shard_of],
+                "alignments": p.alignments,
+                "needs": [search_shard_of[key] for key in p.alignments if key in search_shard_of],
                 "targets": [],
             }
         if p.features_id in items:

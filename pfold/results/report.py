@@ -9,7 +9,6 @@ import pandas as pd
 from pfold import __version__
 from pfold.config import RunConfig
 from pfold.files import write_text
-from pfold.predict.paths import RunPaths
 from pfold.results.structure import UNTRAINED_REMARK
 from pfold.weights.load import UNTRAINED
 
@@ -35,8 +34,7 @@ th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #e4e7e
 
 def write_report(table: pd.DataFrame, config: RunConfig) -> None:
     """Write report.html beside the summary table."""
-    path = RunPaths(config.results).results / "report.html"
-    write_text(path, format_report(table, config))
+    write_text(config.results / "report.html", format_report(table, config))
 
 
 def format_report(table: pd.DataFrame, config: RunConfig) -> str:

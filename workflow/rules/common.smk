@@ -8,7 +8,6 @@ from snakemake.exceptions import WorkflowError
 from pfold.config import parse_config
 from pfold.errors import PfoldError
 from pfold.predict.plan import note_lost_results
-from pfold.stages import run_partial_summary
 from pfold.targets.read import target_files
 from pfold.weights.load import resolve_weights
 
