@@ -10,7 +10,6 @@ from pfold import __version__
 from pfold.config import RunConfig, load_config, parse_config
 from pfold.errors import PfoldError, WeightsError, exit_code
 from pfold.logs import start_logging
-from pfold.weights.published import MODELS, model_settings
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -28,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument("--cpus", type=int, default=os.cpu_count() or 1, help="threads (default: all)")
         if name == "retry":
             command.add_argument("--kind", help='only failures of this kind, for example "out_of_memory"')
+    _add_convert(commands)
     _add_weights(commands)
     return parser
 
@@ -47,7 +47,7 @@ _STAGES = (
 def _add_fold(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     what = "fold the targets of a file or folder, all stages in this process"
     fold = commands.add_parser("fold", help=what, description=what)
-    fold.add_argument("targets", nargs="+", help="FASTA or Protenix JSON files, or folders of them")
+    fold.add_argument("targets", nargs="+", help="target files of any format, or folders of them")
     fold.add_argument("--results", default="results", help="folder of the results (default: results)")
     fold.add_argument("--model", default="protenix_base_default_v0.5.0", help="published model (default: %(default)s)")
     fold.add_argument("--weights", default="auto", help='"auto", "untrained" or a path (default: auto)')
@@ -63,14 +63,26 @@ def _add_fold(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     fold.add_argument("--cpus", type=int, default=os.cpu_count() or 1, help="search threads (default: all)")
 
 
+def _add_convert(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "write targets of any format as Protenix JSON"
+    convert = commands.add_parser("convert", help=what, description=what)
+    convert.add_argument("targets", nargs="+", help="target files, or folders of them")
+    convert.add_argument("output", type=Path, help="Protenix JSON to write")
+
+
 def _add_weights(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     weights = commands.add_parser("weights", help="published checkpoints", description="Published checkpoints.")
     actions = weights.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list", help="list the models and what the cache holds")
-    fetch = actions.add_parser("fetch", help="download a model's checkpoint into the cache")
-    fetch.add_argument("model", choices=sorted(MODELS), metavar="MODEL")
+    fetch = actions.add_parser("fetch", help="download a model's checkpoint into the cache and verify it")
+    fetch.add_argument("model", metavar="MODEL", help="a model or language model of `pfold weights list`")
+    fetch.add_argument("--sha256", default="", help="the digest that the file must have")
+    verify = actions.add_parser("verify", help="check a checkpoint: checksums, digest, names and shapes of its tensors")
+    verify.add_argument("model", metavar="MODEL")
+    verify.add_argument("file", type=Path, nargs="?", help=".pt or .safetensors file (default: the one in the cache)")
+    verify.add_argument("--sha256", default="", help="the digest that the file must have")
     convert = actions.add_parser("convert", help="turn a published .pt into .safetensors, without PyTorch")
-    convert.add_argument("model", choices=sorted(MODELS), metavar="MODEL")
+    convert.add_argument("model", metavar="MODEL")
     convert.add_argument("source", type=Path, help=".pt file")
     convert.add_argument("destination", type=Path, help=".safetensors file")
 
@@ -97,20 +109,26 @@ def _fold_config(args: argparse.Namespace) -> RunConfig:
 def _run_weights(args: argparse.Namespace) -> None:
     from pfold.weights.convert import convert_checkpoint
     from pfold.weights.fetch import fetch_weights
-    from pfold.weights.load import cache_folder, published_file
+    from pfold.weights.load import cache_folder, cached_file
+    from pfold.weights.verify import published, published_names, verify_checkpoint
 
     if args.action == "fetch":
-        print(fetch_weights(model_settings(args.model)))
+        print(fetch_weights(published(args.model), sha256=args.sha256))
+    elif args.action == "verify":
+        settings = published(args.model)
+        path = args.file or cached_file(settings.file)
+        if path is None:
+            raise WeightsError(f"{settings.name} is not in the cache {cache_folder()}; fetch it, or name a file")
+        print(f"{path}\tSHA-256 {verify_checkpoint(settings, path, args.sha256)}\tgood")
     elif args.action == "convert":
-        convert_checkpoint(model_settings(args.model), args.source, args.destination)
+        convert_checkpoint(published(args.model), args.source, args.destination)
         print(args.destination)
     else:
         print(f"cache: {cache_folder()}")
-        for model in MODELS.values():
-            try:
-                print(f"{model.name}\t{published_file(model)}")
-            except WeightsError:
-                print(f"{model.name}\tnot fetched\t{model.url}")
+        for name in published_names():
+            settings = published(name)
+            found = cached_file(settings.file)
+            print(f"{name}\t{found}" if found else f"{name}\tnot fetched\t{settings.url}")
 
 
 def _run_stage(args: argparse.Namespace) -> None:
@@ -118,6 +136,9 @@ def _run_stage(args: argparse.Namespace) -> None:
 
     if args.command == "fold":
         stages.run_all(_fold_config(args), args.cpus)
+        return
+    if args.command == "convert":
+        stages.run_convert(args.targets, args.output)
         return
     config = load_config(args.config)
     if args.command == "search":

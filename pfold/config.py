@@ -1,5 +1,6 @@
 """The configuration of a run: one YAML, checked by a schema, defaults filled in."""
 
+import datetime
 import difflib
 import functools
 from collections.abc import Mapping
@@ -12,8 +13,8 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
 from pfold.errors import ConfigError
-from pfold.search.settings import SearchSettings
-from pfold.weights.published import ModelSettings, model_settings
+from pfold.search.settings import SearchSettings, TemplateSettings
+from pfold.weights.published import AUTO, UNTRAINED, ModelSettings, model_settings
 
 
 @dataclass(frozen=True)
@@ -35,18 +36,28 @@ class RunConfig:
     store: Path
     model: ModelSettings
     weights: str
+    esm_weights: str
+    components: Path | None
     seeds: tuple[int, ...]
     n_cycle: int
     n_step: int
     n_sample: int
     msa_rows: str
     msa_pair_as_unpair: bool
+    use_msa: bool
+    use_rna_msa: bool
+    use_templates: bool
     max_tokens: int
     buckets: tuple[int, ...]
     keep: str
     max_failed: float
     search: SearchSettings
     batch: BatchSettings
+
+    @property
+    def untrained(self) -> bool:
+        """Whether any weights are stand-ins, so that results are no predictions."""
+        return self.weights == UNTRAINED or (bool(self.model.esm) and self.esm_weights == UNTRAINED)
 
     def sampling(self) -> dict[str, Any]:
         """The settings of a prediction that are part of a result's identity."""
@@ -92,25 +103,60 @@ def parse_config(raw: Mapping[str, Any], source: str = "the configuration") -> R
             "add a bucket or lower max_tokens"
         )
     results = Path(value["results"])
+    use_msa = _chosen(value["use_msa"], model.use_msa)
+    if value["use_templates"] and not model.n_template_block:
+        raise ConfigError(
+            f"{source}: use_templates is true, but {model.name} takes no templates; use a v1.0.0 or v2 model"
+        )
     return RunConfig(
         targets=tuple(value["targets"]),
         results=results,
         store=Path(value["store"]) if value["store"] else results / "store",
         model=model,
         weights=value["weights"],
+        esm_weights=_esm_weights(value),
+        components=_path(value["components"]),
         seeds=tuple(value["seeds"]),
         n_cycle=value["n_cycle"] or model.n_cycle,
         n_step=value["n_step"] or model.n_step,
         n_sample=value["n_sample"] or model.n_sample,
         msa_rows=value["msa_rows"],
         msa_pair_as_unpair=value["msa_pair_as_unpair"],
+        use_msa=use_msa,
+        use_rna_msa=use_msa and _chosen(value["use_rna_msa"], model.use_rna_msa),
+        use_templates=_chosen(value["use_templates"], model.n_template_block > 0),
         max_tokens=value["max_tokens"],
         buckets=tuple(sorted(value["buckets"])),
         keep=value["keep"],
         max_failed=value["max_failed"],
-        search=SearchSettings(**search | {"databases": tuple(Path(p).expanduser() for p in search["databases"])}),
+        search=_search_settings(search, source),
         batch=BatchSettings(**value["batch"]),
     )
+
+
+def _esm_weights(value: Mapping[str, Any]) -> str:
+    """The language model is untrained where the model is and nothing else is asked for."""
+    both_left = value["weights"] == UNTRAINED and value["esm_weights"] == AUTO
+    return UNTRAINED if both_left else str(value["esm_weights"])
+
+
+def _chosen(value: bool | None, default: bool) -> bool:
+    return default if value is None else value
+
+
+def _path(value: str | None) -> Path | None:
+    return Path(value).expanduser() if value else None
+
+
+def _search_settings(search: Mapping[str, Any], source: str) -> SearchSettings:
+    templates = search["templates"]
+    try:
+        max_date = datetime.date.fromisoformat(templates["max_date"])
+    except ValueError as error:
+        raise ConfigError(f'{source}: "search.templates.max_date": {error}') from None
+    paths = {key: tuple(Path(p).expanduser() for p in search[key]) for key in ("databases", "rna_databases")}
+    settings = TemplateSettings(_path(templates["seqres"]), _path(templates["mmcif"]), max_date)
+    return SearchSettings(**{**search, **paths, "server": search["server"].rstrip("/"), "templates": settings})
 
 
 def _importance(error: ValidationError) -> tuple[bool, list[str]]:

@@ -4,28 +4,29 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from pfold.chem.components import use_components
 from pfold.config import RunConfig, parse_config
 from pfold.errors import InputError, PfoldError, exit_code
-from pfold.features.featurize import assemble, own_alignments
-from pfold.features.msa import ChainAlignments
 from pfold.features.store import FeatureStore
+from pfold.features.tokens import count_tokens
 from pfold.files import read_json, write_json
 from pfold.logs import progress, start_logging
+from pfold.predict.inputs import embed_missing, target_features
 from pfold.predict.outcome import record_failures
 from pfold.predict.paths import RunPaths
 from pfold.predict.plan import make_plan
 from pfold.results.report import write_report
 from pfold.results.tables import check_failures, summarise
 from pfold.search.store import AlignmentStore
-from pfold.targets.read import target_files
+from pfold.targets.convert import write_protenix_json
+from pfold.targets.read import read_targets, target_files
 from pfold.targets.table import collect_targets, read_target_table, write_targets
-from pfold.targets.types import Target
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +37,15 @@ class RetryableLeftError(PfoldError):
 
 def run_targets(config: RunConfig) -> None:
     """Read all target files into the table of targets."""
+    use_components(config.components)
     files = target_files(list(config.targets))
-    write_targets(collect_targets(files, config.max_tokens), RunPaths(config.results).targets)
+    records = collect_targets(files, count_tokens, config.max_tokens)
+    write_targets(records, RunPaths(config.results).targets)
+
+
+def run_convert(files: Sequence[str], output: Path) -> None:
+    """Write the targets of files of any format as one Protenix JSON. Raises InputError for what it can't say."""
+    write_protenix_json([target for file in files for target in read_targets(file)], output)
 
 
 def run_plan(config: RunConfig) -> None:
@@ -55,49 +63,36 @@ def _job(config: RunConfig, stage: str, name: str) -> dict[str, Any]:
 def run_search(config: RunConfig, shard: str, cpus: int = 1) -> None:
     """Search the sequences of a shard."""
     # Imported here: only this stage needs HMMER.
-    from pfold.search.shard import search_shard
+    from pfold.search.shard import Query, search_shard
 
     items = _job(config, "search", shard)["items"]
-    sequences = {item["alignment_id"]: item["sequence"] for item in items}
-    labels = {item["alignment_id"]: item["name"] for item in items}
-    search_shard(sequences, labels, config.search, AlignmentStore(config.store / "alignments"), cpus)
-    write_json(RunPaths(config.results).receipt("search", shard), {"alignments": sorted(sequences)})
+    queries = [Query(item["alignment_id"], item["sequence"], item["kind"], item["name"]) for item in items]
+    search_shard(queries, config.search, AlignmentStore(config.store / "alignments"), cpus)
+    write_json(RunPaths(config.results).receipt("search", shard), {"alignments": sorted(q.key for q in queries)})
 
 
-def run_features(config: RunConfig, shard: str) -> None:
+def run_features(config: RunConfig, shard: str, cpus: int = 1) -> None:
     """Make the features of the targets of a shard; one with a bad alignment fails, and the others go on."""
+    use_components(config.components)
     store = FeatureStore(config.store / "features")
     paths = RunPaths(config.results)
     targets = {named.folder: named.target for named in read_target_table(paths.targets)[0]}
     items = _job(config, "features", shard)["items"]
+    if config.model.esm:
+        embed_missing([targets[item["targets"][0]["folder"]] for item in items], config)
     for item in progress(items, "features", "target"):
         target = targets[item["targets"][0]["folder"]]
         try:
             if item["features_id"] not in store:
-                alignments = target_alignments(target, item["alignments"], config)
-                features = assemble(target, alignments, config.msa_pair_as_unpair)
+                features = target_features(target, item["alignments"], config, cpus)
                 store.write(item["features_id"], features)
-                logger.info("%s: %d residues, %d alignment rows", target.name, target.n_token, len(features["msa"]))
+                n_token, n_msa = len(features["token_index"]), len(features["msa"])
+                logger.info("%s: %d tokens, %d alignment rows", target.name, n_token, n_msa)
         except InputError as error:
             for place in item["targets"]:
                 record_failures(paths.failures, place, "bad_input", str(error), retryable=False)
             logger.error("%s failed and is given up: %s", target.name, error)
     write_json(paths.receipt("features", shard), {"features": sorted(item["features_id"] for item in items)})
-
-
-def target_alignments(target: Target, keys: list[str], config: RunConfig) -> list[ChainAlignments]:
-    """Alignments of each entity: the user's own, the search's, or none.
-
-    A search's rows serve both to pair chains by species and unpaired.
-    """
-    store = AlignmentStore(config.store / "alignments")
-    alignments = own_alignments(target)
-    for i, (entity, key) in enumerate(zip(target.entities, keys, strict=True)):
-        own = entity.unpaired_msa or entity.paired_msa
-        if not own and config.search.engine != "none":
-            found = store.read(key, entity.sequence)
-            alignments[i] = ChainAlignments(unpaired=found, paired=found)
-    return alignments
 
 
 def run_predict(config: RunConfig, batch: str, threads: int | None = None) -> None:
@@ -116,6 +111,7 @@ def run_predict(config: RunConfig, batch: str, threads: int | None = None) -> No
     from pfold.predict.batch import run_batch
     from pfold.results.folder import write_result
 
+    use_components(config.components)
     paths = RunPaths(config.results)
     targets = {named.folder: named.target for named in read_target_table(paths.targets)[0]}
     outcome = run_batch(_job(config, "predict", batch), targets, config, write_result)
@@ -173,7 +169,7 @@ def run_all(config: RunConfig, cpus: int = 1) -> None:
     for shard in jobs("search"):
         run_search(config, shard, cpus)
     for shard in jobs("features"):
-        run_features(config, shard)
+        run_features(config, shard, cpus)
     left = []
     for batch in jobs("predict"):
         try:

@@ -64,7 +64,7 @@ GOLDENS = {
     ),
     "hetero": (DATA / "hetero.protenix_base_default_v0.5.0.npz", DATA / "hetero.json"),
 }
-ALL_GOLDENS = [pytest.param("monomer", marks=pytest.mark.shared), "hetero"]
+ALL_GOLDENS = [*(pytest.param(n, marks=pytest.mark.shared) for n in ("monomer", "complex", "nucleic_template")), "hetero"]
 
 
 @functools.cache

@@ -45,6 +45,7 @@ class StandInModel:
             "token_pair_pae": np.full((n_token, n_token), 3.0),
             "contact_probs": np.zeros((n_token, n_token)),
             "token_asym_id": features["asym_id"],
+            "token_res_id": features["residue_index"],
             "atom_to_token_idx": features["atom_to_token_idx"],
         }
         return {

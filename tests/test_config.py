@@ -16,6 +16,8 @@ def test_the_example_is_valid_and_has_every_key():
     assert set(raw) == set(config_schema()["properties"])
     for part in ("search", "batch"):
         assert set(raw[part]) == set(config_schema()["properties"][part]["properties"])
+    templates = config_schema()["properties"]["search"]["properties"]["templates"]["properties"]
+    assert set(raw["search"]["templates"]) == set(templates)
 
 
 def test_defaults_come_from_the_schema_and_the_model():
@@ -36,6 +38,11 @@ def test_defaults_come_from_the_schema_and_the_model():
         ({"targets": ["x"], "keep": "some"}, "\"keep\": 'some' is not one of"),
         ({"targets": ["x"], "search": {"max_hits": 0}}, '"search.max_hits": 0 is less than the minimum of 1'),
         ({"targets": ["x"], "model": "protenix_tiny"}, 'did you mean "protenix_tiny_default_v0.5.0"?'),
+        (
+            {"targets": ["x"], "use_templates": True},
+            "use_templates is true, but protenix_base_default_v0.5.0 takes no templates",
+        ),
+        ({"targets": ["x"], "search": {"templates": {"max_date": "2021-13-01"}}}, "month must be in 1..12"),
         ({"targets": ["x"], "max_tokens": 9000}, "max_tokens is 9000 but the largest of buckets is 5120"),
     ],
 )

@@ -2,42 +2,20 @@
 
 import functools
 import logging
+from importlib.resources import files
 
 import numpy as np
 from rdkit import Chem
 from rdkit.Chem import rdDistGeom
 from rdkit.Geometry import Point3D
 
-from pfold.chem.components import Component, component
+from pfold.chem.components import Component
 
 logger = logging.getLogger(__name__)
 
-# ETKDG draws one of many conformers. For the residues of every protein these seeds draw those nearest to the
-# reference's (interatomic distances within 0.07 Å rms), so that features can be compared; all others take the default.
+# ETKDG draws one of many conformers. For residues and the more usual ligands these seeds draw one near the reference's
+# (interatomic distances mostly within 0.2 Å rms), so that features can be compared; all others take the default.
 DEFAULT_SEED = 1
-_SEEDS = {
-    "ALA": 83,
-    "ARG": 294,
-    "ASN": 97,
-    "ASP": 55,
-    "CYS": 20,
-    "GLN": 304,
-    "GLU": 62,
-    "GLY": 363,
-    "HIS": 131,
-    "ILE": 346,
-    "LEU": 258,
-    "LYS": 12,
-    "MET": 173,
-    "PHE": 52,
-    "PRO": 250,
-    "SER": 302,
-    "THR": 163,
-    "TRP": 161,
-    "TYR": 36,
-    "UNK": 21,
-    "VAL": 173,
-}
 _BOND_TYPES = {
     "SING": Chem.BondType.SINGLE,
     "DOUB": Chem.BondType.DOUBLE,
@@ -48,16 +26,22 @@ _BOND_TYPES = {
 
 
 @functools.cache
-def reference_conformer(code: str) -> tuple[np.ndarray, np.ndarray]:
+def conformer_seeds() -> dict[str, int]:
+    """Component -> seed of its conformer."""
+    lines = files("pfold.chem").joinpath("conformer_seeds.txt").read_text().splitlines()
+    return {code: int(seed) for code, seed in (line.split() for line in lines if not line.startswith("#"))}
+
+
+@functools.lru_cache(maxsize=4096)
+def reference_conformer(comp: Component) -> tuple[np.ndarray, np.ndarray]:
     """Reference positions of a component's atoms, as the reference makes them.
 
-    Returns positions [N, 3] float32 (Å) in the order of `component(code)` and which of them are valid, [N] bool.
+    Returns positions [N, 3] float32 (Å) in the component's order and which of them are valid, [N] bool.
     """
-    comp = component(code)
     embedded = _embed(comp)
     if embedded is not None:
         return embedded, np.ones(len(embedded), bool)
-    logger.warning("%s: no conformer by ETKDGv3; its ideal coordinates are used", code)
+    logger.warning("%s: no conformer by ETKDGv3; its ideal coordinates are used", comp.code)
     valid = np.isfinite(comp.ideal).all(axis=1)
     return np.nan_to_num(comp.ideal), valid
 
@@ -83,7 +67,7 @@ def to_molecule(comp: Component) -> Chem.Mol:
 def _embed(comp: Component) -> np.ndarray | None:
     """Positions by ETKDGv3, or None where RDKit can't read or embed the component."""
     options = rdDistGeom.ETKDGv3()
-    options.randomSeed = _SEEDS.get(comp.code, DEFAULT_SEED)  # type: ignore[assignment]
+    options.randomSeed = conformer_seeds().get(comp.code, DEFAULT_SEED)  # type: ignore[assignment]
     try:
         molecule = to_molecule(comp)
     except (Chem.MolSanitizeException, RuntimeError) as error:

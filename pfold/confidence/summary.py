@@ -51,6 +51,7 @@ def confidence_of_sample(
         "contact_probs": contact_probs,
         "token_has_frame": has_frame,
         "token_asym_id": np.asarray(features["asym_id"]),
+        "token_res_id": np.asarray(features["residue_index"]),
         "atom_to_token_idx": np.asarray(features["atom_to_token_idx"]),
         "atom_is_polymer": is_polymer,
         "atom_coordinate": coordinate,

@@ -1,16 +1,14 @@
-"""Atoms and tokens of a target's chains (AF3 supplement, section 2.6 and table 5)."""
-
-import functools
-from dataclasses import dataclass
+"""Features of tokens and atoms (AF3 supplement, section 2.8 and table 5; reference: core/featurizer.py, parser.py)."""
 
 import numpy as np
 from rdkit.Chem import GetPeriodicTable
 from scipy.spatial.transform import Rotation
 
-from pfold.chem.components import component
-from pfold.chem.conformers import reference_conformer
-from pfold.chem.residues import PROTEIN_ONE_TO_THREE, RESTYPE_INDEX, RESTYPES
-from pfold.targets.types import Target
+from pfold.chem.residues import RESTYPE_INDEX, RESTYPES, canonical_restype
+from pfold.chem.types import Residue
+from pfold.features.frames import token_frames
+from pfold.features.tokens import Tokens
+from pfold.targets.types import DNA, LIGAND, PROTEIN, RNA, Target
 
 Arrays = dict[str, np.ndarray]
 
@@ -18,44 +16,12 @@ N_ELEMENTS = 128
 N_NAME_CHARS = 64
 # How far random translation moves a reference conformer, Å (reference: utils/geometry.py).
 MAX_TRANSLATION = 1.0
-
-
-@dataclass(frozen=True, eq=False)
-class Residue:
-    """Heavy atoms of one residue of a chain; `slot` is each atom's number in the full component."""
-
-    code: str
-    atom_name: np.ndarray
-    element: np.ndarray
-    charge: np.ndarray
-    slot: np.ndarray
-    ref_pos: np.ndarray
-    ref_mask: np.ndarray
-
-
-@functools.cache
-def build_residue(code: str, is_last: bool) -> Residue:
-    """Heavy atoms of a protein residue: all but the leaving OXT, which only a chain's last residue keeps."""
-    comp = component(code)
-    positions, valid = reference_conformer(code)
-    heavy = np.flatnonzero(comp.heavy)
-    keep = np.ones(len(heavy), bool) if is_last else ~comp.leaving[heavy]
-    atoms = heavy[keep]
-    return Residue(
-        code=code,
-        atom_name=comp.atom_name[atoms],
-        element=comp.element[atoms],
-        charge=comp.charge[atoms],
-        slot=np.flatnonzero(keep),
-        ref_pos=positions[atoms],
-        ref_mask=valid[atoms],
-    )
-
-
-def build_chain(sequence: str) -> list[Residue]:
-    """Residues of a protein chain with their heavy atoms in CCD order."""
-    last = len(sequence) - 1
-    return [build_residue(PROTEIN_ONE_TO_THREE[letter], i == last) for i, letter in enumerate(sequence)]
+# Atom of the distogram of nucleotides; Cβ stands for an amino acid, Cα for glycine.
+_NUCLEOTIDE_REPRESENTATIVE = {
+    **dict.fromkeys(("DA", "DG", "A", "G"), "C4"),
+    **dict.fromkeys(("DC", "DT", "C", "U"), "C2"),
+    **dict.fromkeys(("DN", "N"), "C1'"),
+}
 
 
 def one_hot(index: np.ndarray, n_class: int, dtype: type) -> np.ndarray:
@@ -76,83 +42,153 @@ def encode_elements(elements: np.ndarray) -> np.ndarray:
     return one_hot(np.array([numbers[e] - 1 for e in elements.tolist()]), N_ELEMENTS, np.int64)
 
 
-def entity_numbers(target: Target) -> list[int]:
-    """entity_id of each entity: the rank of its 1-based number as text, as the reference sorts them."""
-    labels = [str(i + 1) for i in range(len(target.entities))]
+def entity_numbers(n_entity: int) -> np.ndarray:
+    """entity_id of each entity: the rank of its 1-based number as text, as the reference sorts them.  [n_entity]."""
+    labels = [str(i + 1) for i in range(n_entity)]
     ranked = sorted(labels)
-    return [ranked.index(label) for label in labels]
+    return np.array([ranked.index(label) for label in labels])
 
 
-def token_and_atom_features(target: Target) -> Arrays:
+def token_and_atom_features(target: Target, tokens: Tokens) -> Arrays:
     """Every feature that does not come from alignments or templates; ref_pos is centred but not yet augmented."""
-    entity_ids = entity_numbers(target)
-    residues: list[Residue] = []
-    chain_of_residue: list[tuple[int, int, int, int]] = []  # asym_id, entity_id, sym_id, residue_index
-    asym_id = 0
-    for entity, entity_id in zip(target.entities, entity_ids, strict=True):
-        chain = build_chain(entity.sequence)
-        for sym_id in range(entity.count):
-            residues += chain
-            chain_of_residue += [(asym_id, entity_id, sym_id, i + 1) for i in range(len(chain))]
-            asym_id += 1
-    ids = np.array(chain_of_residue, np.int64)
-    return _token_features(residues, ids) | _atom_features(residues, ids)
+    return _token_features(target, tokens) | _reference_features(tokens) | _atom_features(target, tokens)
 
 
-def _token_features(residues: list[Residue], ids: np.ndarray) -> Arrays:
-    n_token = len(residues)
-    restype = np.array([RESTYPE_INDEX[r.code] for r in residues])
+def _chain_numbers(target: Target, tokens: Tokens) -> Arrays:
+    """asym_id, entity_id and sym_id of each chain, [N_chain]."""
+    chains = tokens.assembly.chains
     return {
-        "token_index": np.arange(n_token, dtype=np.int64),
-        "residue_index": ids[:, 3].copy(),
-        "asym_id": ids[:, 0].copy(),
-        "entity_id": ids[:, 1].copy(),
-        "sym_id": ids[:, 2].copy(),
-        "restype": one_hot(restype, len(RESTYPES), np.float32),
-        # Polymer bonds between standard residues are not bonds of AF3's token_bonds.
-        "token_bonds": np.zeros((n_token, n_token), np.float32),
+        "asym_id": np.arange(len(chains), dtype=np.int64),
+        "entity_id": entity_numbers(len(target.entities))[[chain.entity for chain in chains]].astype(np.int64),
+        "sym_id": np.array([chain.copy for chain in chains], np.int64),
     }
 
 
-def _atom_features(residues: list[Residue], ids: np.ndarray) -> Arrays:
-    counts = np.array([len(r.atom_name) for r in residues])
-    token = np.repeat(np.arange(len(residues)), counts)
-    starts = np.concatenate([[0], np.cumsum(counts)])[:-1]
-    names = np.concatenate([r.atom_name for r in residues])
-    codes = np.repeat([r.code for r in residues], counts)
-    n_atom = len(names)
-
-    backbone = np.array([[_find(r, name) for name in ("N", "CA", "C")] for r in residues])
-    representative = np.where(codes == "GLY", names == "CA", names == "CB")
-    chain = ids[token, 0]
-    chain_start = starts[np.searchsorted(ids[:, 0], ids[:, 0])][token]
-    zeros, ones = np.zeros(n_atom, np.int64), np.ones(n_atom, np.int64)
+def _token_features(target: Target, tokens: Tokens) -> Arrays:
+    residue = tokens.residue_of_token
+    chain = tokens.chain_of_residue[residue]
+    names = [canonical_restype(r.mol_type, r.one_letter_code) for r in tokens.residues]
+    restype = np.array([RESTYPE_INDEX[name] for name in names])[residue]
     return {
-        "ref_pos": np.concatenate([r.ref_pos - r.ref_pos.mean(axis=0) for r in residues]).astype(np.float32),
-        "ref_mask": np.concatenate([r.ref_mask for r in residues]).astype(np.int64),
+        "token_index": np.arange(tokens.n_token, dtype=np.int64),
+        "residue_index": tokens.position[residue].astype(np.int64),
+        **{name: ids[chain] for name, ids in _chain_numbers(target, tokens).items()},
+        "restype": one_hot(restype, len(RESTYPES), np.float32),
+        "token_bonds": token_bonds(tokens),
+    }
+
+
+def token_bonds(tokens: Tokens) -> np.ndarray:
+    """1 where a bond joins two tokens (AF3 supplement, section 2.8), [N, N] float32.
+
+    Bonds between neighbouring residues of a polymer do not count, modified or not.
+    """
+    matrix = np.zeros((tokens.n_token, tokens.n_token), np.float32)
+    first, second = tokens.bonds[:, 0], tokens.bonds[:, 1]
+    polymer = np.array([r.mol_type != LIGAND for r in tokens.residues])
+    a, b = tokens.residue_of_atom[first], tokens.residue_of_atom[second]
+    apart = (tokens.chain_of_residue[a] != tokens.chain_of_residue[b]) | (
+        abs(tokens.position[a] - tokens.position[b]) > 1
+    )
+    kept = (a == b) | ~(polymer[a] & polymer[b]) | apart
+    i, j = tokens.token_of_atom[first[kept]], tokens.token_of_atom[second[kept]]
+    matrix[i, j] = matrix[j, i] = 1
+    return matrix
+
+
+def _reference_features(tokens: Tokens) -> Arrays:
+    """Reference conformers of all residues, each centred."""
+    residues = tokens.residues
+    names = np.concatenate([r.atom_name for r in residues])
+    ref_pos = np.concatenate([r.ref_pos - r.ref_pos.mean(axis=0) for r in residues]).astype(np.float32)
+    ref_mask = np.concatenate([r.ref_mask for r in residues]).astype(np.int64)
+    has_frame, frame_atom_index = token_frames(tokens, ref_pos, ref_mask)
+    return {
+        "ref_pos": ref_pos,
+        "ref_mask": ref_mask,
         "ref_element": encode_elements(np.concatenate([r.element for r in residues])),
         "ref_charge": np.concatenate([r.charge for r in residues]).astype(np.int64),
         "ref_atom_name_chars": encode_atom_names(names),
-        "ref_space_uid": token.astype(np.int64),
-        "has_frame": np.ones(len(residues), np.int64),
-        "frame_atom_index": (backbone + starts[:, None]).astype(np.int64),
-        "atom_to_token_idx": token.astype(np.int64),
-        "atom_to_tokatom_idx": np.concatenate([r.slot for r in residues]).astype(np.int64),
-        "is_protein": ones,
-        "is_ligand": zeros,
-        "is_dna": zeros,
-        "is_rna": zeros,
-        "mol_id": chain,
-        "mol_atom_index": np.arange(n_atom) - chain_start,
-        "entity_mol_id": ids[token, 1].copy(),
-        "pae_rep_atom_mask": (names == "CA").astype(np.int64),
-        "plddt_m_rep_atom_mask": (names == "CA").astype(np.int64),
+        "ref_space_uid": tokens.residue_of_atom.astype(np.int64),
+        "has_frame": has_frame,
+        "frame_atom_index": frame_atom_index,
+    }
+
+
+def _atom_features(target: Target, tokens: Tokens) -> Arrays:
+    residues, residue = tokens.residues, tokens.residue_of_atom
+    names = np.concatenate([r.atom_name for r in residues])
+    standard = np.array([r.is_standard for r in residues])[residue]
+    expanded = tokens.expanded[residue]
+    slot = np.concatenate([r.slot for r in residues])
+    centre = ~standard | expanded | np.isin(names, ("CA", "C1'"))
+    representative = np.concatenate([_representative(r) for r in residues]) | ~standard | expanded
+    return {
+        "atom_to_token_idx": tokens.token_of_atom.astype(np.int64),
+        "atom_to_tokatom_idx": np.where(expanded, 0, slot).astype(np.int64),
+        **_chain_kinds(tokens),
+        **_molecules(target, tokens, names),
+        "pae_rep_atom_mask": centre.astype(np.int64),
+        "plddt_m_rep_atom_mask": (standard & np.isin(names, ("CA", "C1'"))).astype(np.int64),
         "distogram_rep_atom_mask": representative.astype(np.int64),
     }
 
 
-def _find(residue: Residue, name: str) -> int:
-    return int(np.flatnonzero(residue.atom_name == name)[0])
+def _representative(residue: Residue) -> np.ndarray:
+    """The atom that stands for a standard residue in the distogram, [N] bool; the first where it is missing."""
+    name = "CA" if residue.code == "GLY" else _NUCLEOTIDE_REPRESENTATIVE.get(residue.code, "CB")
+    mask: np.ndarray = residue.atom_name == name
+    if not mask.any():
+        mask = np.arange(len(mask)) == 0
+    return mask
+
+
+def _chain_kinds(tokens: Tokens) -> Arrays:
+    """is_protein, is_ligand, is_dna, is_rna of each atom: the type of most atoms of its chain."""
+    kinds = (PROTEIN, LIGAND, DNA, RNA)
+    features = {f"is_{kind}": np.zeros(len(tokens.residue_of_atom), np.int64) for kind in kinds}
+    mol_type = np.array([r.mol_type for r in tokens.residues])[tokens.residue_of_atom]
+    chain = tokens.chain_of_residue[tokens.residue_of_atom]
+    for number in range(len(tokens.assembly.chains)):
+        atoms = chain == number
+        found, first, counts = np.unique(mol_type[atoms], return_index=True, return_counts=True)
+        # Of types with as many atoms the chain's first one, as the reference counts them.
+        most = min(range(len(found)), key=lambda i: (-counts[i], first[i]))
+        features[f"is_{found[most]}"][atoms] = 1
+    return features
+
+
+def _molecules(target: Target, tokens: Tokens, names: np.ndarray) -> Arrays:
+    """Every chain is a molecule, numbered by the rank of its id; equal ones have one entity_mol_id."""
+    chains = tokens.assembly.chains
+    chain = tokens.chain_of_residue[tokens.residue_of_atom]
+    ranked = sorted(c.id for c in chains)
+    mol_id = np.array([ranked.index(c.id) for c in chains])
+    starts = np.searchsorted(chain, np.arange(len(chains)))
+    return {
+        "mol_id": mol_id[chain].astype(np.int64),
+        "mol_atom_index": (np.arange(len(chain)) - starts[chain]).astype(np.int64),
+        "entity_mol_id": _entity_molecules(tokens, names, chain)[chain].astype(np.int64),
+    }
+
+
+def _entity_molecules(tokens: Tokens, names: np.ndarray, chain: np.ndarray) -> np.ndarray:
+    """entity_mol_id of each chain; copies that lost other atoms to bonds are other molecules.  [N_chain]."""
+    chains = tokens.assembly.chains
+    by_entity: dict[int, list[int]] = {}
+    for i in sorted(range(len(chains)), key=lambda i: chains[i].id):
+        by_entity.setdefault(chains[i].entity, []).append(i)
+    numbers, number = np.zeros(len(chains), int), 0
+    for members in by_entity.values():
+        seen: dict[tuple[str, ...], int] = {}
+        for i in members:
+            atoms = tuple(names[chain == i].tolist())
+            if atoms not in seen:
+                number += bool(seen)
+                seen[atoms] = number
+            numbers[i] = seen[atoms]
+        number += 1
+    return numbers
 
 
 def augment_reference(features: Arrays, seed: int) -> Arrays:

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from pfold.features.templates import template_pairs
 from pfold.features.windows import N_QUERIES, atom_windows
+from pfold.weights.published import ModelSettings
 
 Arrays = dict[str, np.ndarray]
 
@@ -90,32 +92,66 @@ def alignment_rows(f: Mapping[str, np.ndarray], rows: np.ndarray, n_msa: int, n_
     }
 
 
+def constraint_arrays(f: Mapping[str, np.ndarray], n_token: int) -> Arrays | None:
+    """Padded constraints: contact and contact_atom [N, N, 2], pocket [N, N, 1] (Å); None where there are none."""
+    names = ("contact", "contact_atom", "pocket")
+    if any(f"constraint_{name}" not in f for name in names):
+        return None
+    return {name: pad(np.asarray(f[f"constraint_{name}"], np.float32), n_token, n_token) for name in names}
+
+
+def esm_array(f: Mapping[str, np.ndarray], settings: ModelSettings, n_token: int) -> np.ndarray:
+    """Padded language-model embeddings, [N, 2560] float32. Raises ValueError where the features have none."""
+    if "esm_token_embedding" not in f:
+        raise ValueError(
+            f'{settings.name} needs the feature "esm_token_embedding" [N, 2560] (embeddings by {settings.esm}); '
+            "make it with pfold.features.language.esm_features"
+        )
+    return pad(np.asarray(f["esm_token_embedding"], np.float32), n_token)
+
+
 def template_arrays(f: Mapping[str, np.ndarray], n_token: int) -> list[tuple[Arrays, float]]:
     """Padded arrays of each distinct template and its share in the mean over all of them.
 
     Pair arrays are zero between chains, as the reference masks them: distogram [N, N, 39], pseudo_beta_mask and
-    frame_mask [N, N], unit_vector [N, N, 3]; aatype [N] int32. Empty templates, which are equal, are embedded once.
+    frame_mask [N, N], unit_vector [N, N, 3]; aatype [N] int32. They are computed from the template's atoms where the
+    features do not have them. Empty templates, which are equal, are embedded once.
     """
     asym_id = np.asarray(f["asym_id"])
     same_chain = (asym_id[:, None] == asym_id[None]).astype(np.float32)
-    names = {
-        "distogram": "template_distogram",
-        "pseudo_beta_mask": "template_pseudo_beta_mask",
-        "unit_vector": "template_unit_vector",
-        "frame_mask": "template_backbone_frame_mask",
-    }
     n_template = len(f["template_aatype"])
     found: dict[bytes, tuple[Arrays, float]] = {}
     for i in range(n_template):
-        empty = not np.any(f["template_pseudo_beta_mask"][i]) and not np.any(f["template_backbone_frame_mask"][i])
-        key = np.asarray(f["template_aatype"][i]).tobytes() if empty else i.to_bytes(4, "little")
+        aatype = np.asarray(f["template_aatype"][i])
+        key = aatype.tobytes() if _is_empty(f, i) else i.to_bytes(4, "little")
         if key in found:
             found[key] = (found[key][0], found[key][1] + 1 / n_template)
             continue
-        arrays = {"aatype": pad(np.asarray(f["template_aatype"][i]), n_token).astype(np.int32)}
-        for name, feature in names.items():
-            pairs = np.asarray(f[feature][i], np.float32)
+        arrays = {"aatype": pad(aatype, n_token).astype(np.int32)}
+        for name, pairs in _template_pairs(f, i).items():
             masked = pairs * (same_chain if pairs.ndim == 2 else same_chain[..., None])
             arrays[name] = pad(masked, n_token, n_token)
         found[key] = (arrays, 1 / n_template)
     return list(found.values())
+
+
+# Pair features of a template and what they are called on the device.
+_TEMPLATE_PAIRS = {
+    "distogram": "distogram",
+    "pseudo_beta_mask": "pseudo_beta_mask",
+    "unit_vector": "unit_vector",
+    "backbone_frame_mask": "frame_mask",
+}
+
+
+def _template_pairs(f: Mapping[str, np.ndarray], index: int) -> Arrays:
+    if "template_distogram" in f:
+        return {new: np.asarray(f[f"template_{old}"][index], np.float32) for old, new in _TEMPLATE_PAIRS.items()}
+    pairs = template_pairs(f, index)
+    return {new: pairs[old] for old, new in _TEMPLATE_PAIRS.items()}
+
+
+def _is_empty(f: Mapping[str, np.ndarray], index: int) -> bool:
+    if "template_atom_mask" in f:
+        return not np.any(f["template_atom_mask"][index])
+    return not np.any(f["template_pseudo_beta_mask"][index]) and not np.any(f["template_backbone_frame_mask"][index])

@@ -1,14 +1,24 @@
 """From a target and its alignments to the features of `pfold.features.schema`."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from pfold.features.atoms import augment_reference, token_and_atom_features
-from pfold.features.msa import ChainAlignments, msa_features
-from pfold.features.templates import empty_templates
-from pfold.search.a3m import read_a3m
-from pfold.targets.types import Target
+from pfold.features.constraints import constraint_features
+from pfold.features.msa import (
+    NO_ALIGNMENT,
+    ChainAlignments,
+    chain_columns,
+    msa_features,
+    single_row_features,
+)
+from pfold.features.templates import empty_templates, template_features, with_pair_features
+from pfold.features.tokens import check_constraints, tokenize
+from pfold.search.a3m import Alignment, parse_a3m, read_a3m
+from pfold.search.template_select import Template, given_templates
+from pfold.targets.types import Entity, Target
 
 Features = dict[str, np.ndarray]
 
@@ -17,37 +27,68 @@ def featurize(
     target: Target,
     seed: int = 101,
     alignments: Sequence[ChainAlignments] | None = None,
+    templates: Sequence[Sequence[Template]] | None = None,
     msa_pair_as_unpair: bool = True,
 ) -> Features:
     """Input features of a target.
 
     seed: turns and moves the reference conformers (AF3 supplement, section 2.8). alignments: one of each entity; None
-    reads the alignment files the target names, and an entity without any stands alone. msa_pair_as_unpair: rows for
-    pairing also serve as unpaired rows. Returns the arrays of `pfold.features.schema`.
-    Raises InputError for an alignment that can't be read or is another sequence's.
+    reads the alignments the target brings along, and an entity without any stands alone. templates: those of each
+    entity; None takes the structures the target brings along. msa_pair_as_unpair: rows for pairing also serve as
+    unpaired rows. Returns the arrays of `pfold.features.schema`.
+    Raises InputError for an alignment that can't be read or is another sequence's, unknown components, and bonds or
+    constraints to atoms that do not exist.
     """
-    return augment_reference(assemble(target, alignments, msa_pair_as_unpair), seed)
+    features = assemble(target, alignments, templates, msa_pair_as_unpair)
+    return augment_reference(with_pair_features(features), seed)
 
 
 def assemble(
-    target: Target, alignments: Sequence[ChainAlignments] | None = None, msa_pair_as_unpair: bool = True
+    target: Target,
+    alignments: Sequence[ChainAlignments] | None = None,
+    templates: Sequence[Sequence[Template]] | None = None,
+    msa_pair_as_unpair: bool = True,
+    use_msa: bool = True,
 ) -> Features:
-    """The features before the seeded motion of the reference conformers; arguments as `featurize`."""
-    if alignments is None:
-        alignments = own_alignments(target)
-    return (
-        token_and_atom_features(target)
-        | empty_templates(target.n_token)
-        | msa_features(target, alignments, msa_pair_as_unpair)
-    )
+    """The features before the seeded motion of the reference conformers, without pair features of templates.
+
+    use_msa: without it the target's own residues are the only alignment row, as the reference does for models that
+    take none; other arguments as `featurize`.
+    """
+    alignments = own_alignments(target) if alignments is None else alignments
+    templates = own_templates(target) if templates is None else templates
+    check_constraints(target)
+    tokens = tokenize(target)
+    features = token_and_atom_features(target, tokens) | constraint_features(target, tokens)
+    if any(templates):
+        features |= template_features(target, chain_columns(target, tokens)[0], templates)
+    else:
+        features |= empty_templates(tokens.n_token)
+    if use_msa:
+        return features | msa_features(target, tokens, alignments, msa_pair_as_unpair)
+    return features | single_row_features(features["restype"])
+
+
+def own_templates(target: Target) -> list[Sequence[Template]]:
+    """The template structures that the target's input brings along; files of hits need a mirror of the PDB."""
+    return [
+        given_templates(e.sequence, e.templates) if e.templates and not isinstance(e.templates, Path) else []
+        for e in target.entities
+    ]
 
 
 def own_alignments(target: Target) -> list[ChainAlignments]:
-    """The alignments that the target's input names."""
+    """The alignments that the target's input brings along."""
     return [
-        ChainAlignments(
-            unpaired=read_a3m(e.unpaired_msa, e.sequence) if e.unpaired_msa else None,
-            paired=read_a3m(e.paired_msa, e.sequence) if e.paired_msa else None,
-        )
+        ChainAlignments(unpaired=_own(e.unpaired_msa, e), paired=_own(e.paired_msa, e))
+        if e.is_polymer
+        else NO_ALIGNMENT
         for e in target.entities
     ]
+
+
+def _own(msa: Path | str | None, entity: Entity) -> Alignment | None:
+    """An alignment from its file or text; None where there is none or an empty one."""
+    if isinstance(msa, Path):
+        return read_a3m(msa, entity.sequence)
+    return parse_a3m(msa.splitlines(), entity.sequence, "the input's alignment") if msa else None

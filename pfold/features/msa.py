@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pfold.chem.residues import GAP, RESTYPES
+from pfold.chem.residues import GAP, RESTYPES, UNKNOWN
+from pfold.features.tokens import Tokens
 from pfold.search.a3m import Alignment, query_only, to_arrays
 from pfold.search.pairing import pair_rows
-from pfold.targets.types import Target
+from pfold.targets.types import DNA, LIGAND, PROTEIN, RNA, Entity, Target
 
 Arrays = dict[str, np.ndarray]
 
@@ -26,10 +27,14 @@ class ChainAlignments:
     paired: Alignment | None = None
 
 
+NO_ALIGNMENT = ChainAlignments()
+
+
 @dataclass
 class _Chain:
     """Rows of one chain under way: msa and deletions of unpaired and paired rows, [N_row, N] int32."""
 
+    kind: str
     msa: np.ndarray
     deletion_matrix: np.ndarray
     msa_paired: np.ndarray
@@ -39,18 +44,29 @@ class _Chain:
     deletion_mean: np.ndarray
 
 
-def _make_chain(sequence: str, alignments: ChainAlignments, pairing: bool, pair_as_unpair: bool) -> _Chain:
+def _polymer_chain(entity: Entity, alignments: ChainAlignments, pairing: bool, pair_as_unpair: bool) -> _Chain:
+    sequence, kind = entity.sequence, entity.kind
     unpaired, paired = alignments.unpaired, alignments.paired
-    if len(sequence) < SHORTEST_ALIGNED:
+    if len(sequence) < SHORTEST_ALIGNED or kind == DNA:
         unpaired = paired = None
+    if kind == RNA:
+        paired = None
     if pair_as_unpair and paired is not None:
         unpaired = paired + unpaired if unpaired is not None else paired
     unpaired = (unpaired or query_only(sequence)).deduplicated()
     paired = (paired if pairing else None) or query_only(sequence)
-    msa, deletions = to_arrays(unpaired)
-    msa_paired, deletions_paired = to_arrays(paired)
+    msa, deletions = to_arrays(unpaired, kind)
+    msa_paired, deletions_paired = to_arrays(paired, kind)
     profile = (msa[..., None] == np.arange(len(RESTYPES))).sum(axis=0) / len(msa)
-    return _Chain(msa, deletions, msa_paired, deletions_paired, paired.descriptions, profile, deletions.mean(axis=0))
+    mean = deletions.mean(axis=0)
+    return _Chain(kind, msa, deletions, msa_paired, deletions_paired, paired.descriptions, profile, mean)
+
+
+def _ligand_chain(kind: str) -> _Chain:
+    """One column of an unknown residue, which all atoms of the ligand share."""
+    unknown, none = np.full((1, 1), UNKNOWN, np.int32), np.zeros((1, 1), np.int32)
+    profile = np.eye(len(RESTYPES))[[UNKNOWN]]
+    return _Chain(kind, unknown, none, unknown, none, ("",), profile, np.zeros(1))
 
 
 def _pair_chains(chains: list[_Chain]) -> None:
@@ -80,49 +96,106 @@ def _side_by_side(blocks: Sequence[np.ndarray], fill: int) -> np.ndarray:
     return np.concatenate(padded, axis=1)
 
 
-def msa_features(target: Target, alignments: Sequence[ChainAlignments], msa_pair_as_unpair: bool = True) -> Arrays:
+def chain_columns(target: Target, tokens: Tokens) -> tuple[np.ndarray, int]:
+    """The column of each token in the chains' arrays side by side, [N], and the number of columns.
+
+    A polymer has a column a residue and a ligand one. An ion has none and reads the last column of all, as in the
+    reference, which leaves ions out (msa_featurizer.py, map_to_standard).
+    """
+    start, columns = 0, []
+    for entity in target.entities:
+        length = len(entity.sequence) if entity.is_polymer else int(entity.kind == LIGAND)
+        for _ in entity.ids:
+            columns.append((start, length))
+            start += length
+    residue = tokens.residue_of_token
+    first, length = np.array(columns).T[:, tokens.chain_of_residue[residue]]
+    column = first + np.minimum(tokens.position[residue], length) - 1
+    return np.where(length > 0, column, max(start, 1) - 1), start
+
+
+def msa_features(
+    target: Target, tokens: Tokens, alignments: Sequence[ChainAlignments], msa_pair_as_unpair: bool = True
+) -> Arrays:
     """Alignment features of all chains side by side.
 
     alignments: one of each entity. msa_pair_as_unpair: paired rows also serve as unpaired ones, as the reference does.
     """
-    distinct = {e.sequence for e in target.entities}
-    pairing = len(distinct) > 1
-    chains = [
-        _make_chain(entity.sequence, entity_alignments, pairing, msa_pair_as_unpair)
-        for entity, entity_alignments in zip(target.entities, alignments, strict=True)
-        for _ in entity.ids
-    ]
+    pairing = len({e.sequence for e in target.entities if e.kind == PROTEIN}) > 1
+    chains: list[_Chain] = []
+    for entity, own in zip(target.entities, alignments, strict=True):
+        for _ in entity.ids:
+            if entity.is_polymer:
+                chains.append(_polymer_chain(entity, own, pairing, msa_pair_as_unpair))
+            elif entity.kind == LIGAND:
+                chains.append(_ligand_chain(entity.kind))
+    # Ions alone still need a column to read.
+    chains = chains or [_ligand_chain(LIGAND)]
     if pairing:
         _pair_chains(chains)
     _drop_gap_rows(chains)
+    return _merge(chains, chain_columns(target, tokens)[0])
+
+
+def single_row_features(restype: np.ndarray) -> Arrays:
+    """Alignment features of the target's residues alone (reference: make_dummy_feature).  restype [N, 32]."""
+    msa = restype.argmax(axis=-1)[None].astype(np.int64)
+    zeros = np.zeros(msa.shape, np.float32)
+    names = ("prot_unpaired", "prot_unpair", "prot_paired", "prot_pair", "rna_unpaired", "rna_unpair", "rna_pair")
+    return {f"{name}_num_alignments": np.array(0, np.int64) for name in names} | {
+        "msa": msa,
+        "msa_mask": np.ones(msa.shape, bool),
+        "deletion_value": zeros,
+        "has_deletion": zeros,
+        "profile": restype.astype(np.float32),
+        "deletion_mean": zeros[0],
+    }
+
+
+def _merge(chains: list[_Chain], columns: np.ndarray) -> Arrays:
+    """Paired rows, then unpaired ones, of all chains, at the column of each token."""
     n_paired = min(len(chains[0].msa_paired), MAX_PAIRED_ROWS)
-    n_unpaired = max(min(len(c.msa), MAX_MSA_ROWS - n_paired) for c in chains)
+    n_unpaired = [min(len(c.msa), MAX_MSA_ROWS - n_paired) for c in chains]
     paired = np.concatenate([c.msa_paired[:n_paired] for c in chains], axis=1)
     paired_deletions = np.concatenate([c.deletion_matrix_paired[:n_paired] for c in chains], axis=1)
-    unpaired = _side_by_side([c.msa[:n_unpaired] for c in chains], GAP)
-    unpaired_deletions = _side_by_side([c.deletion_matrix[:n_unpaired] for c in chains], 0)
-    deletions = np.clip(np.concatenate([paired_deletions, unpaired_deletions]), 0, 127)
-    msa = np.concatenate([paired, unpaired]).astype(np.int64)
-    counts = _row_counts(n_paired, n_unpaired)
-    return counts | {
+    unpaired = _side_by_side([c.msa[:n] for c, n in zip(chains, n_unpaired, strict=True)], GAP)
+    unpaired_deletions = _side_by_side([c.deletion_matrix[:n] for c, n in zip(chains, n_unpaired, strict=True)], 0)
+    msa = np.concatenate([paired, unpaired])
+    _fill_gap_rows(msa, chains)
+    msa = msa[:, columns].astype(np.int64)
+    deletions = np.clip(np.concatenate([paired_deletions, unpaired_deletions]), 0, 127)[:, columns]
+    return _row_counts(chains, n_paired, n_unpaired) | {
         "msa": msa,
         "msa_mask": np.ones(msa.shape, bool),
         "deletion_value": (np.arctan(deletions / 3.0) * (2.0 / np.pi)).astype(np.float32),
         "has_deletion": np.clip(deletions, 0, 1).astype(np.float32),
-        "profile": np.concatenate([c.profile for c in chains]).astype(np.float32),
-        "deletion_mean": np.concatenate([c.deletion_mean for c in chains]).astype(np.float32),
+        "profile": np.concatenate([c.profile for c in chains]).astype(np.float32)[columns],
+        "deletion_mean": np.concatenate([c.deletion_mean for c in chains]).astype(np.float32)[columns],
     }
 
 
-def _row_counts(n_paired: int, n_unpaired: int) -> Arrays:
+def _fill_gap_rows(msa: np.ndarray, chains: list[_Chain]) -> None:
+    """Rows that are gaps throughout a chain which is no protein repeat the chain's first row."""
+    start = 0
+    for chain in chains:
+        stop = start + chain.msa.shape[1]
+        if chain.kind != PROTEIN:
+            gaps = (msa[:, start:stop] == GAP).all(axis=1)
+            msa[gaps, start:stop] = msa[0, start:stop]
+        start = stop
+
+
+def _row_counts(chains: list[_Chain], n_paired: int, n_unpaired: list[int]) -> Arrays:
     """Row counts, under both spellings that the reference has."""
+    protein = max([1, *(n for c, n in zip(chains, n_unpaired, strict=True) if c.kind == PROTEIN)])
+    rna = max([1, *(n for c, n in zip(chains, n_unpaired, strict=True) if c.kind == RNA)])
     counts = {
-        "prot_unpaired_num_alignments": n_unpaired,
-        "prot_unpair_num_alignments": n_unpaired,
+        "prot_unpaired_num_alignments": protein,
+        "prot_unpair_num_alignments": protein,
         "prot_paired_num_alignments": n_paired,
         "prot_pair_num_alignments": n_paired,
-        "rna_unpaired_num_alignments": 1,
-        "rna_unpair_num_alignments": 1,
+        "rna_unpaired_num_alignments": rna,
+        "rna_unpair_num_alignments": rna,
         "rna_pair_num_alignments": 1,
     }
     return {name: np.array(count, np.int64) for name, count in counts.items()}

@@ -1,6 +1,6 @@
 """Every feature: name, dtype, shape and meaning. Names, dtypes and shapes are the reference's.
 
-Lengths: N tokens, A atoms, M alignment rows. For proteins a token is a residue.
+Lengths: N tokens, A atoms, M alignment rows. A token is a standard residue, or an atom of anything else.
 """
 
 from collections.abc import Mapping
@@ -33,10 +33,15 @@ FEATURES = (
     Feature("ref_charge", "int64", ("A",), "formal charge"),
     Feature("ref_atom_name_chars", "int64", ("A", 4, 64), "four characters of the atom name, one-hot ASCII - 32"),
     Feature("ref_space_uid", "int64", ("A",), "number of the reference conformer: chain and residue"),
-    Feature("has_frame", "int64", ("N",), "1 where the token has a backbone frame"),
-    Feature("frame_atom_index", "int64", ("N", 3), "atoms of the frame: N, Cα, C"),
+    Feature("has_frame", "int64", ("N",), "1 where the token has a frame"),
+    Feature(
+        "frame_atom_index",
+        "int64",
+        ("N", 3),
+        "atoms of the frame: N, Cα, C; C1', C3', C4'; or an atom between its nearest two",
+    ),
     Feature("atom_to_token_idx", "int64", ("A",), "token of the atom"),
-    Feature("atom_to_tokatom_idx", "int64", ("A",), "number of the atom in its residue's component"),
+    Feature("atom_to_tokatom_idx", "int64", ("A",), "number of the atom in its standard residue, 0 elsewhere"),
     Feature("is_protein", "int64", ("A",), "1 for atoms of proteins"),
     Feature("is_ligand", "int64", ("A",), "1 for atoms of ligands"),
     Feature("is_dna", "int64", ("A",), "1 for atoms of DNA"),
@@ -44,9 +49,12 @@ FEATURES = (
     Feature("mol_id", "int64", ("A",), "number of the covalently joined molecule"),
     Feature("mol_atom_index", "int64", ("A",), "number of the atom in its molecule"),
     Feature("entity_mol_id", "int64", ("A",), "number of the distinct molecule"),
-    Feature("pae_rep_atom_mask", "int64", ("A",), "1 for the atom that represents the token in PAE (Cα)"),
+    Feature("pae_rep_atom_mask", "int64", ("A",), "1 for the atom that represents the token in PAE "),
     Feature("plddt_m_rep_atom_mask", "int64", ("A",), "1 for the atom that represents the token in pLDDT (Cα)"),
     Feature("distogram_rep_atom_mask", "int64", ("A",), "1 for the atom of the distogram (Cβ, Cα of glycine)"),
+    Feature("constraint_contact", "float32", ("N", "N", 2), "smallest and largest distance of a contact (Å)"),
+    Feature("constraint_contact_atom", "float32", ("N", "N", 2), "the same of a contact between atoms (Å)"),
+    Feature("constraint_pocket", "float32", ("N", "N", 1), "largest distance of binder (row) and pocket (Å)"),
     Feature("template_aatype", "int64", (4, "N"), "residue type of each template"),
     Feature("template_atom_positions", "float32", (4, "N", 24, 3), "template atoms (Å)"),
     Feature("template_atom_mask", "bool", (4, "N", 24), "where template atoms are known"),

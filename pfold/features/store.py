@@ -1,17 +1,18 @@
 """The feature store: one file a target and alignments, without what can be rebuilt or is per seed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from pfold.errors import InputError
-from pfold.features.templates import empty_templates
+from pfold.features.templates import empty_templates, is_empty
 from pfold.files import atomic_file
 
 Features = dict[str, np.ndarray]
 
-# Arrays over token pairs that are zero or empty for proteins without templates; rebuilt on reading.
-_REBUILT = ("template_", "token_bonds")
+# Arrays over token pairs: most are zero nearly everywhere, and those of templates are computed when they are needed.
+_SPARSE = ("token_bonds", "constraint_contact", "constraint_contact_atom", "constraint_pocket")
 
 
 class FeatureStore:
@@ -28,8 +29,13 @@ class FeatureStore:
         return self.path(key).is_file()
 
     def write(self, key: str, features: Features) -> None:
-        """Keep features; the file is whole or not there."""
-        kept = {name: array for name, array in features.items() if not name.startswith(_REBUILT)}
+        """Keep features; the file is whole or not there. Pair features of templates are left out."""
+        kept: Features = {}
+        for name, array in features.items():
+            if name in _SPARSE:
+                kept |= _to_sparse(name, array)
+            elif not (name.startswith("template_") and is_empty(features)):
+                kept[name] = array
         with atomic_file(self.path(key)) as temporary, open(temporary, "wb") as handle:
             np.savez_compressed(handle, **kept)
 
@@ -39,7 +45,24 @@ class FeatureStore:
         if not path.is_file():
             raise InputError(f"{path}: the features are missing; run the features stage first")
         with np.load(path) as stored:
-            features = {name: stored[name] for name in stored.files}
-        n_token = len(features["token_index"])
-        features["token_bonds"] = np.zeros((n_token, n_token), np.float32)
-        return features | empty_templates(n_token)
+            features = {name: stored[name] for name in stored.files if not name.endswith(_PARTS)}
+            features |= {name: _from_sparse(name, stored) for name in _SPARSE}
+        if "template_aatype" not in features:
+            features |= empty_templates(len(features["token_index"]))
+        return features
+
+
+_PARTS = (".at", ".value", ".shape")
+
+
+def _to_sparse(name: str, array: np.ndarray) -> Features:
+    """The entries of a nearly empty array that are not zero."""
+    at = np.flatnonzero(array)
+    return {f"{name}.at": at, f"{name}.value": array.reshape(-1)[at], f"{name}.shape": np.array(array.shape)}
+
+
+def _from_sparse(name: str, stored: Mapping[str, np.ndarray]) -> np.ndarray:
+    values = stored[f"{name}.value"]
+    array = np.zeros(tuple(stored[f"{name}.shape"]), values.dtype)
+    array.reshape(-1)[stored[f"{name}.at"]] = values
+    return array

@@ -13,12 +13,18 @@ N_POSITION_BINS = 2 * R_MAX + 2
 
 
 def input_feature_embedder(p: Params, f: Params) -> Tensor:
-    """Per-token input embedding, AF3 Algorithm 2.  f: device features -> s_inputs [N, c_s_inputs]."""
+    """Per-token input embedding, AF3 Algorithm 2.  f: device features -> s_inputs [N, c_s_inputs].
+
+    Models that take a language model's embeddings of proteins add them (reference: embedders.py, linear_esm).
+    """
     encoder = p["atom_attention_encoder"]
     c = embed_atoms(encoder, f)
     pairs = embed_atom_pairs(encoder, f)
     a, _, _ = atom_attention_encoder(encoder, f, c, c, pairs)
-    return ops.concat([a, f["restype"], f["profile"], f["deletion_mean"][:, None]], axis=-1)
+    s_inputs = ops.concat([a, f["restype"], f["profile"], f["deletion_mean"][:, None]], axis=-1)
+    if "linear_esm.weight" in p:
+        s_inputs = s_inputs + linear(p, "linear_esm", f["esm_token_embedding"])
+    return s_inputs
 
 
 def relative_position_encoding(p: Params, f: Params) -> Tensor:

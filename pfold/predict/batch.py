@@ -31,7 +31,6 @@ from pfold.predict.outcome import (
 )
 from pfold.predict.paths import RunPaths
 from pfold.targets.types import Target
-from pfold.weights.load import UNTRAINED
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +102,7 @@ def _load(config: RunConfig) -> Model:
     start = time.perf_counter()
     model = load_model(config.model.name, config.weights)
     logger.info("%s loaded in %.1f s", config.model.name, time.perf_counter() - start)
-    if config.weights == UNTRAINED:
+    if config.untrained:
         logger.warning("UNTRAINED WEIGHTS: what follows tests the software; the results are no predictions")
     return model
 
@@ -135,7 +134,7 @@ def _fold(
     info = ResultInfo(
         result_id=item["result_id"],
         model=config.model.name,
-        untrained=config.weights == UNTRAINED,
+        untrained=config.untrained,
         bucket=bucket,
         n_msa=len(features["msa"]),
         seconds=seconds,
@@ -146,9 +145,9 @@ def _fold(
         clear_failure(paths.failures, folder)
     best = max(samples, key=lambda s: s.summary["ranking_score"])
     logger.info(
-        "%s: %d residues, %d alignment rows, pLDDT %.1f, pTM %.2f, ranking score %.3f, %.1f s",
+        "%s: %d tokens, %d alignment rows, pLDDT %.1f, pTM %.2f, ranking score %.3f, %.1f s",
         item["name"],
-        target.n_token,
+        len(features["token_index"]),
         info.n_msa,
         best.summary["plddt"],
         best.summary["ptm"],

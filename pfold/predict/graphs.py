@@ -1,16 +1,18 @@
 """Compiled graphs of the model: one per block type and shape, the weights passed in, so that blocks share a graph."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
-from pfold.model import diffusion, embedders, heads, msa_module, pairformer, template_embedder
+from pfold.model import constraint_embedder, diffusion, embedders, heads, msa_module, pairformer, template_embedder
 from pfold.model.primitives import Params
 
 input_feature_embedder = ms.jit(embedders.input_feature_embedder)
 init_trunk = ms.jit(embedders.init_trunk)
+embed_constraints = ms.jit(constraint_embedder.embed_constraints)
 recycle_pair = ms.jit(embedders.recycle_pair)
 recycle_single = ms.jit(embedders.recycle_single)
 embed_template = ms.jit(template_embedder.embed_template)
@@ -48,6 +50,15 @@ def to_device(tree: Any) -> Any:
     if isinstance(tree, list):
         return [to_device(child) for child in tree]
     return Tensor(np.ascontiguousarray(tree))
+
+
+def place(names: Any, weights: Mapping[str, np.ndarray]) -> Any:
+    """Turn a nested dict of checkpoint names into float32 tensors of the checkpoint."""
+    if isinstance(names, dict):
+        return {key: place(child, weights) for key, child in names.items()}
+    if isinstance(names, list):
+        return [place(child, weights) for child in names]
+    return Tensor(np.ascontiguousarray(weights[names], np.float32))
 
 
 def as_input(tree: Params) -> Params:

@@ -6,48 +6,81 @@ from pathlib import Path
 from pfold.config import RunConfig
 from pfold.files import digest, file_digest
 from pfold.search.store import alignment_id
-from pfold.targets.types import Entity, Target
-from pfold.weights.load import weights_identity
+from pfold.targets.types import PROTEIN, RNA, Entity, Target
+from pfold.weights.esm import esm_file, esm_settings
+from pfold.weights.load import cached_digest, weights_identity
+from pfold.weights.published import UNTRAINED
 
 # Raised when a release changes the numbers of features or predictions, so that older ones are made anew.
-FEATURES_VERSION = 1
-RESULT_VERSION = 1
+FEATURES_VERSION = 2
+RESULT_VERSION = 2
 
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """Hashes that all targets of a run share."""
+    """Hashes that all targets of a run share; features: everything of the run that features depend on."""
 
     search: str
+    rna_search: str
     weights: str
+    features: str
 
 
 def run_identity(config: RunConfig) -> RunIdentity:
     """Hash databases and weights. Raises ConfigError or WeightsError where one is missing."""
     config.search.check()
-    return RunIdentity(config.search.identity(), weights_identity(config.model, config.weights))
+    components = file_digest(config.components) if config.components else ""
+    templates = config.search.templates.identity() if config.use_templates else ""
+    return RunIdentity(
+        search=config.search.identity(),
+        rna_search=config.search.rna_identity() if config.use_rna_msa else "",
+        weights=weights_identity(config.model, config.weights),
+        features=digest(config.msa_pair_as_unpair, config.use_msa, templates, components, esm_identity(config)),
+    )
 
 
-def entity_alignment(entity: Entity, run: RunIdentity) -> str:
-    """Identity of an entity's alignments: the user's own files where given, the search otherwise."""
-    own = [path for path in (entity.unpaired_msa, entity.paired_msa) if path]
-    if own:
+def esm_identity(config: RunConfig) -> str:
+    """The language model whose embeddings the model takes, and its weights; "" for none."""
+    if not config.model.esm:
+        return ""
+    path = esm_file(esm_settings(config.model.esm), config.esm_weights)
+    return f"{config.model.esm} {UNTRAINED if path is None else cached_digest(path)}"
+
+
+def entity_alignment(entity: Entity, run: RunIdentity, config: RunConfig) -> str:
+    """Identity of an entity's alignments: the user's own where given, the search's otherwise; "" for none."""
+    if entity.has_own_msa:
         return digest("own", [_content(entity.unpaired_msa), _content(entity.paired_msa)])
-    return alignment_id(entity.sequence, run.search)
+    if needs_search(entity, config):
+        return alignment_id(entity.sequence, run.search if entity.kind == PROTEIN else run.rna_search)
+    return ""
 
 
-def _content(path: Path | None) -> str:
-    return file_digest(path) if path else ""
+def _content(own: Path | str | None) -> str:
+    return file_digest(own) if isinstance(own, Path) else own or ""
 
 
 def needs_search(entity: Entity, config: RunConfig) -> bool:
     """Whether an entity's alignment comes from a search."""
-    return config.search.engine != "none" and not (entity.unpaired_msa or entity.paired_msa)
+    if entity.has_own_msa or not config.use_msa:
+        return False
+    if entity.kind == RNA:
+        return config.use_rna_msa and bool(config.search.rna_databases)
+    return entity.kind == PROTEIN and config.search.engine != "none"
 
 
-def features_id(target: Target, alignments: list[str], config: RunConfig) -> str:
-    """Identity of a target's features: target and alignments (`entity_alignment` of each entity)."""
-    return digest("features", FEATURES_VERSION, target.id, alignments, config.msa_pair_as_unpair)
+def features_id(target: Target, alignments: list[str], run: RunIdentity) -> str:
+    """Identity of a target's features: target, alignments (`entity_alignment` of each entity) and own templates."""
+    templates = [
+        _content(e.templates) if isinstance(e.templates, Path) else _given(e) for e in target.entities if e.is_polymer
+    ]
+    return digest("features", FEATURES_VERSION, target.id, alignments, templates, run.features)
+
+
+def _given(entity: Entity) -> list[list[str]] | str:
+    if entity.templates is None or isinstance(entity.templates, Path):
+        return "search"
+    return [[_content(t.structure), t.chain, repr(t.residues)] for t in entity.templates]
 
 
 def target_seeds(target: Target, config: RunConfig) -> tuple[int, ...]:

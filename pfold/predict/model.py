@@ -10,9 +10,16 @@ from mindspore import Tensor
 
 from pfold.confidence import confidence_of_sample, contact_probabilities
 from pfold.errors import ConfigError
-from pfold.features.device import alignment_rows, device_features, pad, template_arrays
+from pfold.features.device import (
+    alignment_rows,
+    constraint_arrays,
+    device_features,
+    esm_array,
+    pad,
+    template_arrays,
+)
 from pfold.predict import graphs
-from pfold.predict.graphs import as_input, to_device
+from pfold.predict.graphs import as_input, place, to_device
 from pfold.predict.noise import check_noise, draw_rows, make_noise
 from pfold.predict.sampler import sample_diffusion
 from pfold.weights.load import load_weights
@@ -41,7 +48,8 @@ class Model:
 
     def __init__(self, settings: ModelSettings, weights: Mapping[str, np.ndarray]) -> None:
         self.settings = settings
-        self.params = to_device(nest(weights))
+        # One tensor after another goes to the device: no second copy of the checkpoint is held.
+        self.params = place(nest({name: name for name in weights}), weights)
 
     def predict(
         self,
@@ -119,6 +127,8 @@ class _Fold:
                 f"can't pad {self.n_token} tokens and {self.n_atom} atoms to {n_token} tokens and {n_atom} atoms"
             )
         arrays = device_features(features, n_token, n_atom)
+        if self.settings.esm:
+            arrays["esm_token_embedding"] = esm_array(features, self.settings, self.padded_token)
         self.padded_atom = len(arrays["ref_pos"])
         self.f = as_input(to_device(arrays))
         self.mask: Tensor = self.f["token_mask"]
@@ -131,6 +141,8 @@ class _Fold:
         p = as_input({k: v for k, v in self.params.items() if k.startswith(_TRUNK_ENTRIES)})
         self.s_inputs = graphs.input_feature_embedder(as_input(self.params["input_embedder"]), self.f)
         s_init, z_init = graphs.init_trunk(p, self.f, self.s_inputs)
+        if self.settings.constraints:
+            z_init = self._add_constraints(z_init)
         self._record("s_inputs_0_0", self.s_inputs, 1)
         s, z = s_init * 0, z_init * 0
         for cycle in range(n_cycle):
@@ -144,6 +156,14 @@ class _Fold:
             self._record(f"trunk_{cycle}_0", s, 1)
             self._record(f"trunk_{cycle}_1", z, 2)
         self.s, self.z = s, z
+
+    def _add_constraints(self, z: Tensor) -> Tensor:
+        """Constraint embedder, of models that have one; features without constraints, such as recorded ones, pass."""
+        arrays = constraint_arrays(self.features, self.padded_token)
+        if arrays is None:
+            return z
+        p = as_input(self.params["constraint_embedder"])
+        return z + graphs.embed_constraints(p, as_input(to_device(arrays)))
 
     def _template_embedder(self, z: Tensor, cycle: int) -> Tensor:
         """Template embedder, AF3 Algorithm 16, of models that have one."""

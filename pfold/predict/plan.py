@@ -76,10 +76,10 @@ def plan_targets(
     planned = []
     for named in targets:
         target = named.target
-        alignments = [entity_alignment(entity, run) for entity in target.entities]
-        features = features_id(target, alignments, config)
+        alignments = [entity_alignment(entity, run, config) for entity in target.entities]
+        features = features_id(target, alignments, run)
         seeds = target_seeds(target, config)
-        bucket = token_bucket(target.n_token, config.buckets)
+        bucket = token_bucket(named.n_token, config.buckets)
         sampling = config.n_cycle, config.n_step, config.n_sample
         p = PlannedTarget(
             named=named,
@@ -110,7 +110,7 @@ def cut_batches(planned: Iterable[PlannedTarget], config: RunConfig) -> list[lis
     """Batches of one bucket, bounded in number of targets and predicted cost; the longest buckets first."""
     batches: list[list[PlannedTarget]] = []
     cost = 0.0
-    for p in sorted(planned, key=lambda p: (-p.bucket, -p.named.target.n_token, p.result_id)):
+    for p in sorted(planned, key=lambda p: (-p.bucket, -p.named.n_token, p.result_id)):
         last = batches[-1] if batches else []
         full = len(last) >= config.batch.max_targets or cost + p.tflop > config.batch.max_tflop
         if not last or last[0].bucket != p.bucket or full:
@@ -143,7 +143,8 @@ def _write_search_shards(planned: Sequence[PlannedTarget], config: RunConfig, pa
     for p in planned:
         for entity, key in zip(p.named.target.entities, p.alignments, strict=True):
             if needs_search(entity, config) and key not in items and key not in store:
-                items[key] = {"alignment_id": key, "sequence": entity.sequence, "name": p.named.target.name}
+                name = p.named.target.name
+                items[key] = {"alignment_id": key, "sequence": entity.sequence, "kind": entity.kind, "name": name}
     shard_of = _cut(list(items), config.batch.shard_size)
     _write_jobs("search", shard_of, items, paths)
     return shard_of
@@ -208,7 +209,7 @@ def _write_table(
             "name": p.named.target.name,
             "folder": p.named.folder,
             "state": p.state,
-            "n_token": p.named.target.n_token,
+            "n_token": p.named.n_token,
             "bucket": p.bucket,
             "batch": batch_of.get(p.result_id, "") if p.state in ("fold", "copy") else "",
             "tflop": round(p.tflop, 3),

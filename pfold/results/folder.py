@@ -47,17 +47,13 @@ def _write_sample(out: Path, prefix: str, target: Target, sample: Sample, info: 
     (out / f"{prefix}confidences.json").write_text(json.dumps(confidences(sample, target) | note) + "\n")
 
 
-def _chain_ids(target: Target) -> list[str]:
-    return [chain_id for entity in target.entities for chain_id in entity.ids]
-
-
 def _rounded(x: Any, digits: int = 2) -> Any:
     return np.round(np.asarray(x, np.float64), digits).tolist()
 
 
 def summary_confidences(sample: Sample, target: Target) -> dict[str, Any]:
     """Scalars and values per chain and chain pair, with AlphaFold 3's keys; ipTM is null where there is one chain."""
-    s, ids = sample.summary, _chain_ids(target)
+    s, ids = sample.summary, target.chain_ids
     asym_id = np.unique(sample.full_data["token_asym_id"], return_inverse=True)[1]
     pae = sample.full_data["token_pair_pae"]
     chains = [np.flatnonzero(asym_id == c) for c in range(len(ids))]
@@ -84,16 +80,15 @@ def summary_confidences(sample: Sample, target: Target) -> dict[str, Any]:
 def confidences(sample: Sample, target: Target) -> dict[str, Any]:
     """Values per atom and token pair, with AlphaFold 3's keys: pLDDT 0..100, PAE in Å."""
     full = sample.full_data
-    ids = np.array(_chain_ids(target))
+    ids = np.array(target.chain_ids)
     token_chain = ids[np.unique(full["token_asym_id"], return_inverse=True)[1]]
-    residue = [i + 1 for entity in target.entities for _ in entity.ids for i in range(len(entity.sequence))]
     return {
         "atom_chain_ids": token_chain[full["atom_to_token_idx"]].tolist(),
         "atom_plddts": _rounded(100 * full["atom_plddt"]),
         "contact_probs": _rounded(full["contact_probs"]),
         "pae": _rounded(full["token_pair_pae"], 1),
         "token_chain_ids": token_chain.tolist(),
-        "token_res_ids": residue,
+        "token_res_ids": np.asarray(full["token_res_id"]).tolist(),
     }
 
 

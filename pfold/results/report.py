@@ -10,7 +10,6 @@ from pfold import __version__
 from pfold.config import RunConfig
 from pfold.files import write_text
 from pfold.results.structure import UNTRAINED_REMARK
-from pfold.weights.load import UNTRAINED
 
 # The AlphaFold Protein Structure Database's confidence classes: lowest pLDDT, colour, words.
 PLDDT_CLASSES = (
@@ -43,7 +42,7 @@ def format_report(table: pd.DataFrame, config: RunConfig) -> str:
     problems = table[table.status.isin(["failed", "missing", "rejected"])]
     targets = table.drop_duplicates(["name", "status", "source"])
     counts = ", ".join(f"{n} {status}" for status, n in targets.status.value_counts().items())
-    warning = f'<p class="warning">{UNTRAINED_REMARK}</p>' if config.weights == UNTRAINED else ""
+    warning = f'<p class="warning">{UNTRAINED_REMARK}</p>' if config.untrained else ""
     settings = f"{config.n_cycle} cycles, {config.n_step} steps, {config.n_sample} samples a seed"
     return "\n".join(
         [
@@ -79,7 +78,7 @@ def _cell(value: Any, digits: int) -> str:
 def _best_table(best: pd.DataFrame, config: RunConfig) -> str:
     if best.empty:
         return ""
-    numbers = ("residues", "chains", "pLDDT", "pTM", "ipTM", "ranking score")
+    numbers = ("tokens", "chains", "pLDDT", "pTM", "ipTM", "ranking score")
     head = "<th>target</th>" + "".join(f'<th class="number">{name}</th>' for name in numbers)
     rows = []
     for row in best.to_dict("records"):

@@ -13,7 +13,6 @@ from pfold.predict.outcome import read_failure, read_receipt
 from pfold.predict.paths import RunPaths
 from pfold.targets.table import NamedTarget, read_target_table
 from pfold.targets.types import Rejection
-from pfold.weights.load import UNTRAINED
 
 logger = logging.getLogger(__name__)
 
@@ -76,10 +75,10 @@ def target_rows(named: NamedTarget, result_id: str, config: RunConfig, paths: Ru
     common = {
         "name": target.name,
         "folder": named.folder,
-        "n_token": target.n_token,
-        "n_chain": sum(e.count for e in target.entities),
+        "n_token": named.n_token,
+        "n_chain": len(target.chain_ids),
         "model": config.model.name,
-        "weights": "untrained" if config.weights == UNTRAINED else "published",
+        "weights": "untrained" if config.untrained else "published",
         "target_id": target.id,
         "result_id": result_id,
         "source": target.source,

@@ -1,13 +1,15 @@
 """a3m alignments: upper case and '-' are columns of the query, lower case letters are insertions."""
 
+import gzip
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pfold.chem.residues import PROTEIN_MSA_TABLE
+from pfold.chem.residues import MSA_TABLES
 from pfold.errors import InputError
+from pfold.targets.types import PROTEIN
 
 _LOWER = str.maketrans("", "", "abcdefghijklmnopqrstuvwxyz")
 
@@ -30,6 +32,10 @@ class Alignment:
         rows = list(first.values())
         return Alignment(tuple(self.descriptions[i] for i in rows), tuple(self.sequences[i] for i in rows))
 
+    def first(self, n_row: int) -> "Alignment":
+        """The first rows."""
+        return Alignment(self.descriptions[:n_row], self.sequences[:n_row])
+
     def __add__(self, other: "Alignment") -> "Alignment":
         return Alignment(self.descriptions + other.descriptions, self.sequences + other.sequences)
 
@@ -39,8 +45,8 @@ def query_only(query: str) -> Alignment:
     return Alignment(("query",), (query,))
 
 
-def parse_a3m(lines: Iterable[str], query: str, source: str) -> Alignment:
-    """Read an a3m. Raises InputError, naming `source` and the row, where a row does not fit the query's columns."""
+def read_fasta_rows(lines: Iterable[str], source: str) -> tuple[list[str], list[str]]:
+    """Descriptions and rows of FASTA-like text. Raises InputError where it does not start with a ">" line."""
     descriptions: list[str] = []
     parts: list[list[str]] = []
     for line in lines:
@@ -52,7 +58,17 @@ def parse_a3m(lines: Iterable[str], query: str, source: str) -> Alignment:
             if not parts:
                 raise InputError(f"{source}: not an a3m file: it does not start with a '>' line")
             parts[-1].append(line)
-    sequences = ["".join(p) for p in parts]
+    return descriptions, ["".join(p) for p in parts]
+
+
+def aligned_rows(alignment: Alignment) -> list[str]:
+    """The rows without insertions: every one has the query's length."""
+    return [row.translate(_LOWER).replace(".", "") for row in alignment.sequences]
+
+
+def parse_a3m(lines: Iterable[str], query: str, source: str) -> Alignment:
+    """Read an a3m. Raises InputError, naming `source` and the row, where a row does not fit the query's columns."""
+    descriptions, sequences = read_fasta_rows(lines, source)
     for i, sequence in enumerate(sequences):
         columns = len(sequence.translate(_LOWER).replace(".", ""))
         if columns != len(query):
@@ -66,13 +82,14 @@ def parse_a3m(lines: Iterable[str], query: str, source: str) -> Alignment:
 
 
 def read_a3m(path: Path, query: str) -> Alignment:
-    """Read an a3m file. Raises InputError for a file that can't be read or does not fit the query."""
+    """Read an a3m file, plain or gzipped. Raises InputError for a file that can't be read or does not fit the query."""
     try:
-        with open(path, encoding="ascii") as handle:
-            return parse_a3m(handle, query, str(path))
+        raw = path.read_bytes()
+        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("ascii")
+        return parse_a3m(text.splitlines(), query, str(path))
     except FileNotFoundError:
         raise InputError(f"{path}: the alignment file does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: the alignment can't be read ({error})") from None
 
 
@@ -82,14 +99,14 @@ def format_a3m(alignment: Alignment) -> str:
     return "".join(f">{description}\n{sequence}\n" for description, sequence in rows)
 
 
-def to_arrays(alignment: Alignment) -> tuple[np.ndarray, np.ndarray]:
-    """Residue classes and insertions before each column.
+def to_arrays(alignment: Alignment, kind: str = PROTEIN) -> tuple[np.ndarray, np.ndarray]:
+    """Residue classes and insertions before each column of an alignment of proteins, DNA or RNA (`kind`).
 
     Returns msa [N_msa, N] int32 (classes of `pfold.chem.residues.RESTYPES`) and deletion_matrix [N_msa, N] int32.
     """
     msa, deletions = [], []
     for sequence in alignment.sequences:
-        classes = PROTEIN_MSA_TABLE[np.frombuffer(sequence.encode("ascii"), np.uint8)]
+        classes = MSA_TABLES[kind][np.frombuffer(sequence.encode("ascii"), np.uint8)]
         aligned = classes >= 0
         inserted = np.cumsum(~aligned)[aligned]
         msa.append(classes[aligned])

@@ -1,6 +1,8 @@
 """Iterated profile search of FASTA databases with HMMER, in process (pyhmmer)."""
 
 import functools
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -36,27 +38,51 @@ def search(sequence: str, settings: SearchSettings, cpus: int = 1) -> Alignment:
     """
     merged = query_only(sequence)
     for path in settings.databases:
-        merged = merged + _search_database(sequence, load_database(path), settings, cpus)
-    merged = merged.deduplicated()
-    n_row = settings.max_hits + 1
-    return Alignment(merged.descriptions[:n_row], merged.sequences[:n_row])
+        merged = merged + _search_database(sequence, path, settings, cpus)
+    return merged.deduplicated().first(settings.max_hits + 1)
 
 
-def _search_database(sequence: str, database: DigitalSequenceBlock, settings: SearchSettings, cpus: int) -> Alignment:
+def _search_database(sequence: str, path: Path, settings: SearchSettings, cpus: int) -> Alignment:
     query = TextSequence(name="query", sequence=sequence).digitize(_ALPHABET)
     results = jackhmmer(
         query,
-        database,
+        load_database(path),
         max_iterations=settings.n_iterations,
         cpus=cpus,
         E=settings.e_value,
         incE=settings.e_value,
         incdomE=settings.e_value,
     )
-    return _homologs(next(iter(results)).msa)
+    return _homologs(next(iter(results)).msa, _species_names(path))
 
 
-def _homologs(msa: DigitalMSA) -> Alignment:
+# A UniRef header's cluster and taxon: "UniRef100_P12345 Some protein n=1 Tax=Homo sapiens TaxID=9606 RepID=...".
+_UNIREF = re.compile(r"UniRef\d+_([^_\s/]+)")
+_TAXON = re.compile(r"\bTaxID=(\d+)")
+
+
+@functools.lru_cache(maxsize=4)
+def _species_names(path: Path) -> dict[str, str]:
+    """Names of a database's UniRef sequences with the taxon that pairing by species needs, "UniRef100_P12345_9606"."""
+    names: dict[str, str] = {}
+    for sequence in load_database(path):
+        cluster, taxon = _UNIREF.match(_text(sequence.name)), _TAXON.search(_text(sequence.description or ""))
+        if cluster and taxon:
+            names[_text(sequence.name)] = f"UniRef100_{cluster[1]}_{taxon[1]}"
+    return names
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode()
+
+
+def _with_species(name: str, species: Mapping[str, str]) -> str:
+    """A hit's name "NAME/12-140" with the taxon where the database told it."""
+    base, place = name.rsplit("/", 1) if "/" in name else (name, "")
+    return f"{species[base]}/{place}" if base in species else name
+
+
+def _homologs(msa: DigitalMSA, species: Mapping[str, str]) -> Alignment:
     """All rows but the query as a3m: the query's residues are the columns, what lies between them is an insertion."""
     text = msa.textize()
     rows = np.array([np.frombuffer(row.encode("ascii"), np.uint8) for row in text.alignment])
@@ -67,4 +93,4 @@ def _homologs(msa: DigitalMSA) -> Alignment:
     inserted = np.where(residue, upper + _LOWER_OFFSET, 0)
     characters = np.where(column, aligned, inserted).astype(np.uint8)
     sequences = tuple(row[row > 0].tobytes().decode("ascii") for row in characters[1:])
-    return Alignment(tuple(text.names[1:]), sequences)
+    return Alignment(tuple(_with_species(_text(name), species) for name in list(text.names)[1:]), sequences)

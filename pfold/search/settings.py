@@ -1,5 +1,6 @@
 """What a homology search is asked to do."""
 
+import datetime
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -7,7 +8,29 @@ from typing import Literal
 from pfold.errors import ConfigError
 from pfold.files import digest, file_digest
 
-Engine = Literal["jackhmmer", "none"]
+Engine = Literal["jackhmmer", "mmseqs2", "colabfold_server", "none"]
+
+
+@dataclass(frozen=True)
+class TemplateSettings:
+    """The template search: sequences of the PDB, a mirror of its structures, and the last date of release."""
+
+    seqres: Path | None = None
+    mmcif: Path | None = None
+    max_date: datetime.date = datetime.date(2021, 9, 30)
+
+    def check(self) -> None:
+        """Raises ConfigError for files that do not exist."""
+        if self.seqres is not None and not self.seqres.is_file():
+            raise ConfigError(f"search.templates.seqres: {self.seqres} does not exist")
+        if self.seqres is not None and self.mmcif is None:
+            raise ConfigError("search.templates.seqres is set, but search.templates.mmcif, the structures, is not")
+        if self.mmcif is not None and not self.mmcif.is_dir():
+            raise ConfigError(f"search.templates.mmcif: the folder {self.mmcif} does not exist")
+
+    def identity(self) -> str:
+        """Hash of the template search but the mirror, whose entries never change."""
+        return digest("templates", file_digest(self.seqres) if self.seqres else "", self.max_date.isoformat())
 
 
 @dataclass(frozen=True)
@@ -16,26 +39,56 @@ class SearchSettings:
 
     engine: Engine = "jackhmmer"
     databases: tuple[Path, ...] = ()
+    rna_databases: tuple[Path, ...] = ()
+    server: str = ""
     n_iterations: int = 3
     e_value: float = 1e-4
     max_hits: int = 10000
+    templates: TemplateSettings = TemplateSettings()
 
     def check(self) -> None:
         """Raises ConfigError for an engine without databases or a database that does not exist."""
+        self.templates.check()
+        for path in self.rna_databases:
+            if not path.is_file():
+                raise ConfigError(f"search.rna_databases: {path} does not exist")
         if self.engine == "none":
+            return
+        if self.engine == "colabfold_server":
+            if not self.server.startswith(("http://", "https://")):
+                raise ConfigError(
+                    'search.engine is "colabfold_server" but search.server is not the address of one, such as '
+                    "https://api.colabfold.com; sequences are sent there"
+                )
             return
         if not self.databases:
             raise ConfigError(
                 f'search.engine is "{self.engine}" but search.databases is empty; '
                 'name at least one FASTA file, or set search.engine to "none" to fold single sequences'
             )
+        if self.engine == "mmseqs2":
+            from pfold.search.mmseqs import check_databases, find_mmseqs
+
+            find_mmseqs()
+            check_databases(self.databases)
+            return
         for path in self.databases:
             if not path.is_file():
                 raise ConfigError(f"search.databases: {path} does not exist")
 
     def identity(self) -> str:
-        """Hash of everything that changes an alignment, the databases' contents included."""
+        """Hash of everything that changes a protein's alignment, the databases' contents included."""
         if self.engine == "none":
             return digest("none")
+        if self.engine == "colabfold_server":
+            return digest(self.engine, self.server, self.max_hits)
+        if self.engine == "mmseqs2":
+            # Databases of a hundred gigabytes are told apart by their index, not read through.
+            databases = [file_digest(path.with_name(f"{path.name}.index")) for path in self.databases]
+            return digest(self.engine, databases, self.max_hits)
         databases = [file_digest(path) for path in self.databases]
         return digest(self.engine, databases, self.n_iterations, self.e_value, self.max_hits)
+
+    def rna_identity(self) -> str:
+        """Hash of everything that changes an RNA's alignment."""
+        return digest("nhmmer", [file_digest(path) for path in self.rna_databases], self.max_hits)

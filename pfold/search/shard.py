@@ -2,30 +2,73 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from pfold.logs import progress
-from pfold.search.jackhmmer import search
+from pfold.search import jackhmmer
+from pfold.search.a3m import Alignment
 from pfold.search.settings import SearchSettings
 from pfold.search.store import AlignmentStore
+from pfold.targets.types import PROTEIN, RNA
 
 logger = logging.getLogger(__name__)
 
 
-def search_shard(
-    sequences: Mapping[str, str], labels: Mapping[str, str], settings: SearchSettings, store: AlignmentStore, cpus: int
-) -> None:
-    """Search what the store lacks.
+@dataclass(frozen=True)
+class Query:
+    """A sequence to search: the key of its alignment, what it is, and the target's name, for the log."""
 
-    sequences: alignment id -> sequence; labels: alignment id -> the target's name, for the log.
-    Raises SearchError for a database that can't be read; what was found before is kept.
-    """
-    missing = {key: sequence for key, sequence in sequences.items() if key not in store}
-    if len(missing) < len(sequences):
-        logger.info("%d of %d alignments are in the store already", len(sequences) - len(missing), len(sequences))
-    for key, sequence in progress(missing.items(), "search", "sequence"):
-        start = time.perf_counter()
-        alignment = search(sequence, settings, cpus)
+    key: str
+    sequence: str
+    kind: str = PROTEIN
+    label: str = ""
+
+
+def search_shard(queries: Sequence[Query], settings: SearchSettings, store: AlignmentStore, cpus: int) -> None:
+    """Search what the store lacks. Raises SearchError where a search can't run; what was found before is kept."""
+    missing = [query for query in queries if query.key not in store]
+    if len(missing) < len(queries):
+        logger.info("%d of %d alignments are in the store already", len(queries) - len(missing), len(queries))
+    labels = {query.key: query.label or query.key for query in missing}
+    start = time.perf_counter()
+    for key, alignment in _search_all(missing, settings, store, cpus):
         store.write(key, alignment)
-        seconds = time.perf_counter() - start
-        logger.info("%s: %d homologs in %.1f s", labels.get(key, key), len(alignment) - 1, seconds)
+        now = time.perf_counter()
+        logger.info("%s: %d homologs in %.1f s", labels[key], len(alignment) - 1, now - start)
+        start = now
+
+
+def _search_all(
+    queries: Sequence[Query], settings: SearchSettings, store: AlignmentStore, cpus: int
+) -> Iterator[tuple[str, Alignment]]:
+    """Alignments as they are found: one by one, or many at once, by what the engine does."""
+    rna = [query for query in queries if query.kind == RNA]
+    if rna:
+        from pfold.search import nhmmer
+
+        for query in progress(rna, "search", "sequence"):
+            yield query.key, nhmmer.search(query.sequence, settings, cpus)
+    proteins = {query.key: query.sequence for query in queries if query.kind == PROTEIN}
+    if proteins:
+        yield from _search_proteins(proteins, settings, store, cpus)
+
+
+def _search_proteins(
+    proteins: Mapping[str, str], settings: SearchSettings, store: AlignmentStore, cpus: int
+) -> Iterator[tuple[str, Alignment]]:
+    if settings.engine == "mmseqs2":
+        from pfold.search import mmseqs
+
+        yield from mmseqs.search(proteins, settings, cpus).items()
+    elif settings.engine == "colabfold_server":
+        from pfold.search import colabfold_server
+
+        keys = list(proteins)
+        size = colabfold_server.MAX_QUERIES
+        for part in progress([keys[i : i + size] for i in range(0, len(keys), size)], "search", "request"):
+            found = colabfold_server.search({k: proteins[k] for k in part}, settings, store.folder / "pending")
+            yield from found.items()
+    else:
+        for key, sequence in progress(list(proteins.items()), "search", "sequence"):
+            yield key, jackhmmer.search(sequence, settings, cpus)

@@ -1,9 +1,12 @@
-"""The alignment store: one a3m per sequence and search settings, found again by their hash."""
+"""Stores of what searches found, under the hash of what was searched: alignments and template hits."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from pfold.files import digest, write_text
+from pfold.files import digest, read_json, write_json, write_text
 from pfold.search.a3m import Alignment, format_a3m, read_a3m
+from pfold.search.template_hits import TemplateHit
 
 
 def alignment_id(sequence: str, search_identity: str) -> str:
@@ -11,15 +14,20 @@ def alignment_id(sequence: str, search_identity: str) -> str:
     return digest("alignment", sequence, search_identity)
 
 
+def keyed_path(folder: Path, key: str, suffix: str) -> Path:
+    """Where a key's file is, in one of 256 subfolders."""
+    return folder / key[:2] / f"{key}{suffix}"
+
+
 class AlignmentStore:
-    """Alignments under one folder, spread over 256 subfolders."""
+    """Alignments under one folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def path(self, key: str) -> Path:
         """Where the alignment of a key is or will be."""
-        return self.folder / key[:2] / f"{key}.a3m"
+        return keyed_path(self.folder, key, ".a3m")
 
     def __contains__(self, key: str) -> bool:
         return self.path(key).is_file()
@@ -31,3 +39,19 @@ class AlignmentStore:
     def write(self, key: str, alignment: Alignment) -> None:
         """Keep an alignment; the file is whole or not there."""
         write_text(self.path(key), format_a3m(alignment))
+
+
+class TemplateHitStore:
+    """Template hits of alignments under one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def read(self, key: str) -> list[TemplateHit] | None:
+        """The hits of a key; None where they were not searched yet."""
+        path = keyed_path(self.folder, key, ".json")
+        return [TemplateHit(**hit) for hit in read_json(path)] if path.is_file() else None
+
+    def write(self, key: str, hits: Sequence[TemplateHit]) -> None:
+        """Keep hits; the file is whole or not there."""
+        write_json(keyed_path(self.folder, key, ".json"), [asdict(hit) for hit in hits])

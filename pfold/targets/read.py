@@ -2,17 +2,25 @@
 
 import gzip
 import io
+import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pfold.errors import ConfigError, InputError
+from pfold.targets.alphafold3_json import DIALECT as ALPHAFOLD3
+from pfold.targets.alphafold3_json import read_alphafold3
+from pfold.targets.boltz_yaml import read_boltz
 from pfold.targets.fasta import read_fasta
-from pfold.targets.protenix_json import read_protenix_json
+from pfold.targets.protenix_json import read_protenix_jobs
+from pfold.targets.structure_file import read_structure_file
 from pfold.targets.types import Rejection, Target
 
 FASTA_SUFFIXES = (".fasta", ".fa", ".faa", ".fas")
 JSON_SUFFIXES = (".json",)
+YAML_SUFFIXES = (".yaml", ".yml")
+STRUCTURE_SUFFIXES = (".cif", ".mmcif", ".pdb", ".ent")
+SUFFIXES = FASTA_SUFFIXES + JSON_SUFFIXES + YAML_SUFFIXES + STRUCTURE_SUFFIXES
 
 
 def _format_suffix(path: Path) -> str:
@@ -24,20 +32,19 @@ def target_files(paths: list[str | Path]) -> list[Path]:
 
     Raises ConfigError for a path that does not exist, a folder without target files, or an unknown file type.
     """
-    known = FASTA_SUFFIXES + JSON_SUFFIXES
     files: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            found = sorted(p for p in path.iterdir() if p.is_file() and _format_suffix(p) in known)
+            found = sorted(p for p in path.iterdir() if p.is_file() and _format_suffix(p) in SUFFIXES)
             if not found:
                 raise ConfigError(
-                    f"targets: the folder {path} has no file ending in {', '.join(known)} (or those + .gz)"
+                    f"targets: the folder {path} has no file ending in {', '.join(SUFFIXES)} (or those + .gz)"
                 )
             files += found
         elif not path.exists():
             raise ConfigError(f"targets: {path} does not exist")
-        elif _format_suffix(path) not in known:
-            raise ConfigError(f"targets: {path} does not end in {', '.join(known)} (or those + .gz)")
+        elif _format_suffix(path) not in SUFFIXES:
+            raise ConfigError(f"targets: {path} does not end in {', '.join(SUFFIXES)} (or those + .gz)")
         else:
             files.append(path)
     return files
@@ -55,14 +62,45 @@ def read_records(path: Path) -> Iterator[Target | Rejection]:
         return
     if not text.strip():
         yield Rejection(path.name, "the file is empty", str(path))
-    elif _format_suffix(path) in JSON_SUFFIXES:
-        yield from read_protenix_json(text, path)
+        return
+    suffix = _format_suffix(path)
+    if suffix in JSON_SUFFIXES:
+        yield from _read_json(text, path)
+    elif suffix in YAML_SUFFIXES:
+        yield _one_target(read_boltz, text, path)
+    elif suffix in STRUCTURE_SUFFIXES:
+        yield _one_target(read_structure_file, text, path)
     else:
         yield from read_fasta(io.StringIO(text, newline=None), path)
 
 
+def _one_target(reader: Callable[[str, Path], Target], text: str, path: Path) -> Target | Rejection:
+    """The target of a file that holds one."""
+    try:
+        return reader(text, path)
+    except InputError as error:
+        return Rejection(path.name, str(error), str(path))
+
+
+def _read_json(text: str, path: Path) -> Iterator[Target | Rejection]:
+    """A JSON of Protenix, AlphaFold 3 or the AlphaFold Server, told apart by its "dialect"."""
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        yield Rejection(path.name, f"the JSON can't be read: {error.msg}", f"{path}, line {error.lineno}")
+        return
+    if isinstance(content, dict) and content.get("dialect") == ALPHAFOLD3:
+        yield _one_target(lambda _, p: read_alphafold3(content, p), text, path)
+    elif isinstance(content, dict) and "sequences" in content:
+        yield from read_protenix_jobs([content], path)
+    elif isinstance(content, list):
+        yield from read_protenix_jobs(content, path)
+    else:
+        yield Rejection(path.name, "expected a list of jobs: [{...}, ...]", f"{path}, line 1")
+
+
 def read_targets(path: str | Path) -> list[Target]:
-    """The targets of a FASTA or Protenix JSON file, or of all such files in a folder.
+    """The targets of a file of any supported format, or of all such files in a folder.
 
     Raises InputError, naming file, record and reason, if any record can't be folded.
     """

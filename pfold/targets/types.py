@@ -2,27 +2,112 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-# The 20 standard amino acids and X, an unknown one.
-PROTEIN_LETTERS = "ARNDCQEGHILKMFPSTWYVX"
+PROTEIN = "protein"
+DNA = "dna"
+RNA = "rna"
+LIGAND = "ligand"
+ION = "ion"
+POLYMERS = (PROTEIN, DNA, RNA)
+
+# Letters of polymer sequences: the standard residues, unknown ones (X, N), inosine (I), and U in DNA.
+LETTERS = {PROTEIN: "ARNDCQEGHILKMFPSTWYVX", DNA: "AGCTUINX", RNA: "AGCUINX"}
+_RESIDUE = {PROTEIN: "an amino acid", DNA: "a DNA nucleotide", RNA: "an RNA nucleotide"}
+
+
+@dataclass(frozen=True)
+class Modification:
+    """A modified residue: its number in the chain, from 1, and the CCD code that stands there."""
+
+    position: int
+    code: str
+
+
+@dataclass(frozen=True)
+class TemplateStructure:
+    """A template that an input brings along: an mmCIF or PDB file, or mmCIF text, and the chain to take.
+
+    residues: (query residue, template residue) pairs, from 0, the template's in the order of its full sequence; where
+    there are none the template's sequence is aligned to the query. An empty chain id is the structure's only chain.
+    """
+
+    structure: Path | str
+    chain: str = ""
+    residues: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
 class Entity:
-    """A distinct molecule of a target and the chains that are copies of it."""
+    """A distinct molecule of a target and the chains that are copies of it.
 
-    kind: str  # "protein"
+    Alignments are a file (a3m) or its text; empty text is the user's wish for none, None leaves it to the search. So
+    are templates: a file of hits (.a3m or .hhr), structures, or none of them. A polymer has a sequence. A ligand has
+    CCD codes (one a residue), a SMILES string, or a molecule with 3D coordinates as MDL mol block; an ion has one code.
+    """
+
+    kind: str
     sequence: str
     ids: tuple[str, ...]  # one chain id a copy
-    unpaired_msa: Path | None = None  # the user's own alignments (a3m)
-    paired_msa: Path | None = None
+    unpaired_msa: Path | str | None = None
+    paired_msa: Path | str | None = None
+    templates: Path | tuple[TemplateStructure, ...] | None = None
+    modifications: tuple[Modification, ...] = ()
+    codes: tuple[str, ...] = ()
+    smiles: str = ""
+    molecule: str = ""
 
     @property
     def count(self) -> int:
         """Number of copies."""
         return len(self.ids)
+
+    @property
+    def has_own_msa(self) -> bool:
+        """Whether the user brings the entity's alignments, or wants none."""
+        return self.unpaired_msa is not None or self.paired_msa is not None
+
+    @property
+    def is_polymer(self) -> bool:
+        """Whether the entity is a protein, DNA or RNA."""
+        return self.kind in POLYMERS
+
+
+@dataclass(frozen=True)
+class AtomRef:
+    """An atom, or with no atom name a residue: chain id, residue number from 1, atom name."""
+
+    chain: str
+    position: int
+    atom: str = ""
+
+
+@dataclass(frozen=True)
+class Bond:
+    """A covalent bond between residues, beyond those of a polymer."""
+
+    first: AtomRef
+    second: AtomRef
+
+
+@dataclass(frozen=True)
+class Contact:
+    """A distance constraint between two residues or two atoms of different chains (Å)."""
+
+    first: AtomRef
+    second: AtomRef
+    max_distance: float
+    min_distance: float = 0.0
+
+
+@dataclass(frozen=True)
+class Pocket:
+    """Residues that a chain, the binder, is to touch within a distance (Å)."""
+
+    binder: str
+    residues: tuple[AtomRef, ...]
+    max_distance: float
 
 
 @dataclass(frozen=True)
@@ -32,18 +117,34 @@ class Target:
     name: str
     entities: tuple[Entity, ...]
     source: str = ""  # file, record and line it came from, for messages
-    seeds: tuple[int, ...] = field(default=())  # modelSeeds of the input; empty: the configuration's
-
-    @property
-    def n_token(self) -> int:
-        """Number of tokens: residues of all chains."""
-        return sum(len(e.sequence) * e.count for e in self.entities)
+    seeds: tuple[int, ...] = ()  # modelSeeds of the input; empty: the configuration's
+    bonds: tuple[Bond, ...] = ()
+    contacts: tuple[Contact, ...] = ()
+    pockets: tuple[Pocket, ...] = ()
+    components: str = ""  # the user's own CCD components for this target, as mmCIF text
 
     @property
     def id(self) -> str:
-        """Identity of what is folded: 16 hex digits of a hash over the entities, whatever the target's name."""
-        folded = [[e.kind, e.sequence, list(e.ids)] for e in self.entities]
+        """Identity of what is folded: 16 hex digits of a hash over entities, bonds and constraints, not the name."""
+        molecules = [
+            [e.kind, e.sequence, list(e.ids), [[m.position, m.code] for m in e.modifications]]
+            + [list(e.codes), e.smiles, e.molecule]
+            for e in self.entities
+        ]
+        folded = [molecules, repr(self.bonds), repr(self.contacts), repr(self.pockets), self.components]
         return hashlib.sha256(json.dumps(folded).encode()).hexdigest()[:16]
+
+    @property
+    def chain_ids(self) -> list[str]:
+        """Ids of all chains, in order."""
+        return [chain_id for entity in self.entities for chain_id in entity.ids]
+
+    def entity_of(self, chain_id: str) -> Entity:
+        """The entity of a chain. Raises KeyError for an id that no chain has."""
+        for entity in self.entities:
+            if chain_id in entity.ids:
+                return entity
+        raise KeyError(chain_id)
 
 
 @dataclass(frozen=True)
@@ -68,3 +169,16 @@ def chain_ids(count: int, taken: set[str] | frozenset[str] = frozenset()) -> lis
         if letters not in taken:
             ids.append(letters)
     return ids
+
+
+def bad_letter(sequence: str, kind: str = PROTEIN) -> str:
+    """What is wrong with the first letter that is not one of the polymer's; "" where all are."""
+    allowed = LETTERS[kind]
+    for position, letter in enumerate(sequence, start=1):
+        if letter not in allowed:
+            unknown = "X" if kind == PROTEIN else "N"
+            return (
+                f'position {position}: "{letter}" is not {_RESIDUE[kind]} (allowed: {allowed}); '
+                f"replace unusual residues by {unknown}, or name them in the modifications of a JSON or YAML input"
+            )
+    return ""

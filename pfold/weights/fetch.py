@@ -1,6 +1,8 @@
 """Download a published checkpoint; an interrupted download resumes."""
 
+import hashlib
 import logging
+import re
 import sys
 import urllib.error
 import urllib.request
@@ -9,48 +11,59 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pfold.errors import WeightsError
-from pfold.weights.load import cache_folder, check_layout, read_checkpoint
-from pfold.weights.published import ModelSettings
+from pfold.weights.load import cache_folder
+from pfold.weights.verify import Published, verify_checkpoint
 
 logger = logging.getLogger(__name__)
 
 _BLOCK = 1 << 20
 _TIMEOUT = 60.0
 _RANGE_NOT_SATISFIABLE = 416
+# An entity tag that is the content's MD5, as object stores give for files uploaded at once.
+_MD5 = re.compile(r"[0-9a-f]{32}")
 
 
-def fetch_weights(settings: ModelSettings, folder: Path | None = None, url: str | None = None) -> Path:
-    """Download a model's checkpoint into the cache and check its layout; returns the file.
+def fetch_weights(settings: Published, folder: Path | None = None, url: str | None = None, sha256: str = "") -> Path:
+    """Download a published checkpoint into the cache and verify it; returns the file.
 
-    Raises WeightsError where the network can't be reached or what arrives is not the model's checkpoint.
+    sha256: the digest it must have; without one the checksums in the file and the server's are compared. Raises
+    WeightsError where the network can't be reached or what arrives is damaged or not the model's checkpoint.
     """
     folder = folder or cache_folder()
-    path = folder / f"{settings.name}.pt"
+    path = folder / settings.file
     if path.is_file():
         logger.info("%s is there already", path)
         return path
     folder.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".pt.part")
     try:
-        _download(url or settings.url, partial)
+        md5 = _download(url or settings.url, partial)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise WeightsError(
             f"{url or settings.url} can't be reached ({error}). What arrived is kept in {partial} and the next fetch "
             f"goes on from there. Behind a proxy set HTTPS_PROXY; without a network copy the file to {path}"
         ) from None
-    checked = partial.rename(folder / f"unchecked-{settings.name}.pt")
-    check_layout(settings, read_checkpoint(checked), str(checked))
+    checked = partial.rename(folder / f"unchecked-{settings.file}")
+    if md5 and _md5(checked) != md5:
+        raise WeightsError(f"{checked}: its MD5 is not the server's ({md5}); remove the file and fetch it again")
+    logger.info("%s: SHA-256 %s", settings.name, verify_checkpoint(settings, checked, sha256))
     return checked.rename(path)
 
 
-def _download(url: str, partial: Path) -> None:
+def _md5(path: Path) -> str:
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "md5").hexdigest()
+
+
+def _download(url: str, partial: Path) -> str:
+    """Download into a file, from where an earlier download ended; returns the MD5 that the server names, or ""."""
     have = partial.stat().st_size if partial.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         response = urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
         if have and error.code == _RANGE_NOT_SATISFIABLE:
-            return
+            return ""
         raise
     with response:
         resumed = response.status == 206
@@ -64,3 +77,5 @@ def _download(url: str, partial: Path) -> None:
                 bar.update(len(block))
         if total and partial.stat().st_size < total:
             raise ConnectionError(f"the connection ended after {partial.stat().st_size} of {total} bytes")
+        tag = str(response.headers.get("ETag", "")).strip('"')
+        return tag if _MD5.fullmatch(tag) else ""

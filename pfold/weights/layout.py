@@ -9,16 +9,18 @@ Entry = tuple[str, tuple[int, ...]]
 
 C_S_INPUTS = 449
 C_S = 384
-C_Z = 128
-C_M = 64
-# Hidden channels of triangle products and attentions.
-C_TRIANGLE = 128
 C_TOKEN = 768
 C_ATOM = 128
 C_ATOMPAIR = 16
 N_RELATIVE = 139
 N_TEMPLATE_FEATURES = 108
+# Channels of ESM2-3B's embeddings.
+C_ESM = 2560
 C_TEMPLATE = 64
+# Hidden channels of triangle products and attentions, where they are not scaled.
+C_TRIANGLE = 128
+TRIANGLE_HEAD_CHANNELS = 32
+C_CONSTRAINT = 128
 
 
 def checkpoint_layout(settings: ModelSettings) -> Layout:
@@ -58,27 +60,27 @@ def _attention(name: str, c: int, q_bias: bool, c_hidden: int | None = None) -> 
     yield from _linear(f"{name}.linear_o", c_hidden, c)
 
 
-def _pair_stack(c_z: int = C_Z, n_transition: int = 4) -> Iterator[Entry]:
+def _pair_stack(c_z: int, c_triangle: int, n_transition: int = 4) -> Iterator[Entry]:
     for name in ("tri_mul_out", "tri_mul_in"):
         yield from _linear(f"{name}.linear_g", c_z, c_z)
-        yield from _linear(f"{name}.linear_z", C_TRIANGLE, c_z)
+        yield from _linear(f"{name}.linear_z", c_triangle, c_z)
         for projection in ("a_p", "a_g", "b_p", "b_g"):
-            yield from _linear(f"{name}.linear_{projection}", c_z, C_TRIANGLE)
+            yield from _linear(f"{name}.linear_{projection}", c_z, c_triangle)
         yield from _norm(f"{name}.layer_norm_in", c_z)
-        yield from _norm(f"{name}.layer_norm_out", C_TRIANGLE)
+        yield from _norm(f"{name}.layer_norm_out", c_triangle)
     for name in ("tri_att_start", "tri_att_end"):
         yield from _norm(f"{name}.layer_norm", c_z)
-        yield from _linear(f"{name}.linear", c_z, 4)
-        yield from _attention(f"{name}.mha", c_z, q_bias=False, c_hidden=C_TRIANGLE)
+        yield from _linear(f"{name}.linear", c_z, c_triangle // TRIANGLE_HEAD_CHANNELS)
+        yield from _attention(f"{name}.mha", c_z, q_bias=False, c_hidden=c_triangle)
     yield from _transition("pair_transition", c_z, n_transition)
 
 
-def _pairformer_block() -> Iterator[Entry]:
-    yield from _pair_stack()
+def _pairformer_block(c_z: int) -> Iterator[Entry]:
+    yield from _pair_stack(c_z, c_z)
     yield from _norm("attention_pair_bias.layernorm_a", C_S)
     yield from _attention("attention_pair_bias.attention", C_S, q_bias=True)
-    yield from _norm("attention_pair_bias.layernorm_z", C_Z)
-    yield from _linear("attention_pair_bias.linear_nobias_z", C_Z, 16)
+    yield from _norm("attention_pair_bias.layernorm_z", c_z)
+    yield from _linear("attention_pair_bias.linear_nobias_z", c_z, 16)
     yield from _transition("single_transition", C_S, 4)
 
 
@@ -110,18 +112,18 @@ def _atom_transformer(n_block: int) -> Iterator[Entry]:
         yield from _prefixed(prefix, _diffusion_block(C_ATOM, C_ATOM, C_ATOMPAIR, 4, cross=True))
 
 
-def _atom_encoder(n_block: int, c_token: int, has_coords: bool) -> Iterator[Entry]:
+def _atom_encoder(n_block: int, c_token: int, c_z: int | None = None) -> Iterator[Entry]:
     yield from _linear("linear_no_bias_ref_pos", 3, C_ATOM)
     yield from _linear("linear_no_bias_ref_charge", 1, C_ATOM)
     yield from _linear("linear_no_bias_f", 1 + 128 + 4 * 64, C_ATOM)
     yield from _linear("linear_no_bias_d", 3, C_ATOMPAIR)
     yield from _linear("linear_no_bias_invd", 1, C_ATOMPAIR)
     yield from _linear("linear_no_bias_v", 1, C_ATOMPAIR)
-    if has_coords:
+    if c_z is not None:
         yield from _norm("layernorm_s", C_S, offset=False)
         yield from _linear("linear_no_bias_s", C_S, C_ATOM)
-        yield from _norm("layernorm_z", C_Z, offset=False)
-        yield from _linear("linear_no_bias_z", C_Z, C_ATOMPAIR)
+        yield from _norm("layernorm_z", c_z, offset=False)
+        yield from _linear("linear_no_bias_z", c_z, C_ATOMPAIR)
         yield from _linear("linear_no_bias_r", 3, C_ATOM)
     yield from _linear("linear_no_bias_cl", C_ATOM, C_ATOMPAIR)
     yield from _linear("linear_no_bias_cm", C_ATOM, C_ATOMPAIR)
@@ -131,47 +133,48 @@ def _atom_encoder(n_block: int, c_token: int, has_coords: bool) -> Iterator[Entr
     yield from _linear("linear_no_bias_q", C_ATOM, c_token)
 
 
-def _template_embedder(n_block: int) -> Iterator[Entry]:
-    yield from _linear("linear_no_bias_z", C_Z, C_TEMPLATE)
-    yield from _norm("layernorm_z", C_Z)
+def _template_embedder(settings: ModelSettings) -> Iterator[Entry]:
+    c_triangle = C_TEMPLATE if settings.scaled_triangles else C_TRIANGLE
+    yield from _linear("linear_no_bias_z", settings.c_z, C_TEMPLATE)
+    yield from _norm("layernorm_z", settings.c_z)
     yield from _linear("linear_no_bias_a", N_TEMPLATE_FEATURES, C_TEMPLATE)
-    for i in range(n_block):
-        yield from _prefixed(f"pairformer_stack.blocks.{i}", _pair_stack(C_TEMPLATE, n_transition=2))
+    for i in range(settings.n_template_block):
+        yield from _prefixed(f"pairformer_stack.blocks.{i}", _pair_stack(C_TEMPLATE, c_triangle, n_transition=2))
     yield from _norm("layernorm_v", C_TEMPLATE)
-    yield from _linear("linear_no_bias_u", C_TEMPLATE, C_Z)
+    yield from _linear("linear_no_bias_u", C_TEMPLATE, settings.c_z)
 
 
-def _msa_module(n_block: int) -> Iterator[Entry]:
-    yield from _linear("linear_no_bias_m", 34, C_M)
-    yield from _linear("linear_no_bias_s", C_S_INPUTS, C_M)
-    for i in range(n_block):
-        yield from _prefixed(f"blocks.{i}", _msa_block(last=i + 1 == n_block))
+def _msa_module(settings: ModelSettings) -> Iterator[Entry]:
+    yield from _linear("linear_no_bias_m", 34, settings.c_m)
+    yield from _linear("linear_no_bias_s", C_S_INPUTS, settings.c_m)
+    for i in range(settings.n_msa_block):
+        yield from _prefixed(f"blocks.{i}", _msa_block(settings.c_m, settings.c_z, i + 1 == settings.n_msa_block))
 
 
-def _msa_block(last: bool) -> Iterator[Entry]:
-    yield from _norm("outer_product_mean_msa.layer_norm", C_M)
-    yield from _linear("outer_product_mean_msa.linear_1", C_M, 32)
-    yield from _linear("outer_product_mean_msa.linear_2", C_M, 32)
-    yield from _linear("outer_product_mean_msa.linear_out", 32 * 32, C_Z, bias=True)
+def _msa_block(c_m: int, c_z: int, last: bool) -> Iterator[Entry]:
+    yield from _norm("outer_product_mean_msa.layer_norm", c_m)
+    yield from _linear("outer_product_mean_msa.linear_1", c_m, 32)
+    yield from _linear("outer_product_mean_msa.linear_2", c_m, 32)
+    yield from _linear("outer_product_mean_msa.linear_out", 32 * 32, c_z, bias=True)
     if not last:
         averaging = "msa_stack.msa_pair_weighted_averaging"
-        yield from _norm(f"{averaging}.layernorm_m", C_M)
-        yield from _linear(f"{averaging}.linear_no_bias_mv", C_M, 64)
-        yield from _norm(f"{averaging}.layernorm_z", C_Z)
-        yield from _linear(f"{averaging}.linear_no_bias_z", C_Z, 8)
-        yield from _linear(f"{averaging}.linear_no_bias_mg", C_M, 64)
-        yield from _linear(f"{averaging}.linear_no_bias_out", 64, C_M)
-        yield from _transition("msa_stack.transition_m", C_M, 4)
-    yield from _prefixed("pair_stack", _pair_stack())
+        yield from _norm(f"{averaging}.layernorm_m", c_m)
+        yield from _linear(f"{averaging}.linear_no_bias_mv", c_m, 64)
+        yield from _norm(f"{averaging}.layernorm_z", c_z)
+        yield from _linear(f"{averaging}.linear_no_bias_z", c_z, 8)
+        yield from _linear(f"{averaging}.linear_no_bias_mg", c_m, 64)
+        yield from _linear(f"{averaging}.linear_no_bias_out", 64, c_m)
+        yield from _transition("msa_stack.transition_m", c_m, 4)
+    yield from _prefixed("pair_stack", _pair_stack(c_z, c_z))
 
 
 def _diffusion_module(settings: ModelSettings) -> Iterator[Entry]:
-    conditioning = "diffusion_conditioning"
-    yield from _linear(f"{conditioning}.relpe.linear_no_bias", N_RELATIVE, C_Z)
-    yield from _norm(f"{conditioning}.layernorm_z", 2 * C_Z, offset=False)
-    yield from _linear(f"{conditioning}.linear_no_bias_z", 2 * C_Z, C_Z)
-    yield from _transition(f"{conditioning}.transition_z1", C_Z, 2)
-    yield from _transition(f"{conditioning}.transition_z2", C_Z, 2)
+    conditioning, c_z = "diffusion_conditioning", settings.c_z
+    yield from _linear(f"{conditioning}.relpe.linear_no_bias", N_RELATIVE, c_z)
+    yield from _norm(f"{conditioning}.layernorm_z", 2 * c_z, offset=False)
+    yield from _linear(f"{conditioning}.linear_no_bias_z", 2 * c_z, c_z)
+    yield from _transition(f"{conditioning}.transition_z1", c_z, 2)
+    yield from _transition(f"{conditioning}.transition_z2", c_z, 2)
     yield from _norm(f"{conditioning}.layernorm_s", C_S + C_S_INPUTS, offset=False)
     yield from _linear(f"{conditioning}.linear_no_bias_s", C_S + C_S_INPUTS, C_S)
     yield f"{conditioning}.fourier_embedding.w", (256,)
@@ -180,12 +183,12 @@ def _diffusion_module(settings: ModelSettings) -> Iterator[Entry]:
     yield from _linear(f"{conditioning}.linear_no_bias_n", 256, C_S)
     yield from _transition(f"{conditioning}.transition_s1", C_S, 2)
     yield from _transition(f"{conditioning}.transition_s2", C_S, 2)
-    encoder = _atom_encoder(settings.n_atom_block, C_TOKEN, has_coords=True)
+    encoder = _atom_encoder(settings.n_atom_block, C_TOKEN, c_z)
     yield from _prefixed("atom_attention_encoder", encoder)
     yield from _norm("layernorm_s", C_S, offset=False)
     yield from _linear("linear_no_bias_s", C_S, C_TOKEN)
     for i in range(settings.n_diffusion_block):
-        block = _diffusion_block(C_TOKEN, C_S, C_Z, 16, cross=False)
+        block = _diffusion_block(C_TOKEN, C_S, c_z, 16, cross=False)
         yield from _prefixed(f"diffusion_transformer.blocks.{i}", block)
     yield from _norm("layernorm_a", C_TOKEN, offset=False)
     yield from _linear("atom_attention_decoder.linear_no_bias_a", C_TOKEN, C_ATOM)
@@ -194,40 +197,60 @@ def _diffusion_module(settings: ModelSettings) -> Iterator[Entry]:
     yield from _prefixed("atom_attention_decoder", _atom_transformer(settings.n_atom_block))
 
 
-def _confidence_head(n_block: int) -> Iterator[Entry]:
+def _confidence_head(n_block: int, c_z: int) -> Iterator[Entry]:
     yield "lower_bins", (39,)
     yield "upper_bins", (39,)
     yield "plddt_weight", (24, C_S, 50)
     yield "resolved_weight", (24, C_S, 2)
-    yield from _linear("linear_no_bias_s1", C_S_INPUTS, C_Z)
-    yield from _linear("linear_no_bias_s2", C_S_INPUTS, C_Z)
-    yield from _linear("linear_no_bias_d", 39, C_Z)
-    yield from _linear("linear_no_bias_d_wo_onehot", 1, C_Z)
+    yield from _linear("linear_no_bias_s1", C_S_INPUTS, c_z)
+    yield from _linear("linear_no_bias_s2", C_S_INPUTS, c_z)
+    yield from _linear("linear_no_bias_d", 39, c_z)
+    yield from _linear("linear_no_bias_d_wo_onehot", 1, c_z)
     for i in range(n_block):
-        yield from _prefixed(f"pairformer_stack.blocks.{i}", _pairformer_block())
-    yield from _linear("linear_no_bias_pae", C_Z, 64)
-    yield from _linear("linear_no_bias_pde", C_Z, 64)
+        yield from _prefixed(f"pairformer_stack.blocks.{i}", _pairformer_block(c_z))
+    yield from _linear("linear_no_bias_pae", c_z, 64)
+    yield from _linear("linear_no_bias_pde", c_z, 64)
     yield from _norm("input_strunk_ln", C_S)
-    for name, c in (("pae_ln", C_Z), ("pde_ln", C_Z), ("plddt_ln", C_S), ("resolved_ln", C_S)):
+    for name, c in (("pae_ln", c_z), ("pde_ln", c_z), ("plddt_ln", C_S), ("resolved_ln", C_S)):
         yield from _norm(name, c)
 
 
+def _constraint_embedder(c_z: int) -> Iterator[Entry]:
+    c, transformer = C_CONSTRAINT, "substructure_z_embedder.transformer.layers.0"
+    yield from _linear("pocket_z_embedder", 1, c_z)
+    yield from _linear("contact_z_embedder", 2, c_z)
+    yield from _linear("contact_atom_z_embedder", 2, c_z)
+    yield from _linear("substructure_z_embedder.input_proj", 4, c)
+    yield f"{transformer}.self_attn.in_proj_weight", (3 * c, c)
+    yield f"{transformer}.self_attn.in_proj_bias", (3 * c,)
+    yield from _linear(f"{transformer}.self_attn.out_proj", c, c, bias=True)
+    yield from _linear(f"{transformer}.linear1", c, 4 * c, bias=True)
+    yield from _linear(f"{transformer}.linear2", 4 * c, c, bias=True)
+    yield from _norm(f"{transformer}.norm1", c)
+    yield from _norm(f"{transformer}.norm2", c)
+    yield from _linear("substructure_z_embedder.output_proj", c, c_z)
+
+
 def _model(settings: ModelSettings) -> Iterator[Entry]:
-    encoder = _atom_encoder(3, C_S, has_coords=False)
-    yield from _prefixed("input_embedder.atom_attention_encoder", encoder)
-    yield from _linear("relative_position_encoding.linear_no_bias", N_RELATIVE, C_Z)
-    yield from _prefixed("template_embedder", _template_embedder(settings.n_template_block))
-    yield from _prefixed("msa_module", _msa_module(settings.n_msa_block))
+    c_z = settings.c_z
+    yield from _prefixed("input_embedder.atom_attention_encoder", _atom_encoder(3, C_S))
+    if settings.esm:
+        yield from _linear("input_embedder.linear_esm", C_ESM, C_S_INPUTS)
+    yield from _linear("relative_position_encoding.linear_no_bias", N_RELATIVE, c_z)
+    yield from _prefixed("template_embedder", _template_embedder(settings))
+    yield from _prefixed("msa_module", _msa_module(settings))
+    if settings.constraints:
+        yield from _prefixed("constraint_embedder", _constraint_embedder(c_z))
     for i in range(settings.n_pairformer_block):
-        yield from _prefixed(f"pairformer_stack.blocks.{i}", _pairformer_block())
+        yield from _prefixed(f"pairformer_stack.blocks.{i}", _pairformer_block(c_z))
     yield from _prefixed("diffusion_module", _diffusion_module(settings))
-    yield from _linear("distogram_head.linear", C_Z, 64, bias=True)
-    yield from _prefixed("confidence_head", _confidence_head(settings.n_confidence_block))
+    yield from _linear("distogram_head.linear", c_z, 64, bias=True)
+    yield from _prefixed("confidence_head", _confidence_head(settings.n_confidence_block, c_z))
     yield from _linear("linear_no_bias_sinit", C_S_INPUTS, C_S)
-    yield from _linear("linear_no_bias_zinit1", C_S, C_Z)
-    yield from _linear("linear_no_bias_zinit2", C_S, C_Z)
-    yield from _linear("linear_no_bias_token_bond", 1, C_Z)
-    yield from _linear("linear_no_bias_z_cycle", C_Z, C_Z)
+    yield from _linear("linear_no_bias_zinit1", C_S, c_z)
+    yield from _linear("linear_no_bias_zinit2", C_S, c_z)
+    yield from _linear("linear_no_bias_token_bond", 1, c_z)
+    yield from _linear("linear_no_bias_z_cycle", c_z, c_z)
     yield from _linear("linear_no_bias_s", C_S, C_S)
-    yield from _norm("layernorm_z_cycle", C_Z)
+    yield from _norm("layernorm_z_cycle", c_z)
     yield from _norm("layernorm_s", C_S)

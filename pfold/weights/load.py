@@ -1,22 +1,20 @@
 """Find, read and check a model's checkpoint."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors import SafetensorError, safe_open
 
 from pfold.errors import WeightsError
 from pfold.files import file_digest
 from pfold.weights.layout import checkpoint_layout
-from pfold.weights.published import ModelSettings
+from pfold.weights.published import AUTO, UNTRAINED, ModelSettings
 from pfold.weights.torch_file import read_torch_file
 from pfold.weights.untrained import untrained_weights
 
-AUTO = "auto"
-UNTRAINED = "untrained"
 _MAX_NAMED = 5
 
 
@@ -25,18 +23,23 @@ def cache_folder() -> Path:
     return Path(os.environ.get("PFOLD_WEIGHTS") or Path.home() / ".cache/pfold/weights")
 
 
+def cached_file(file: str, folder: Path | None = None) -> Path | None:
+    """A published file in the cache, or its .safetensors; None where it has neither."""
+    path = (folder or cache_folder()) / file
+    return next((p for p in (path.with_suffix(".safetensors"), path) if p.is_file()), None)
+
+
 def published_file(settings: ModelSettings, folder: Path | None = None) -> Path:
     """The published checkpoint of a model in the cache, as .safetensors or .pt.
 
     Raises WeightsError, saying which file and how to get it, where the cache has neither.
     """
-    folder = folder or cache_folder()
-    candidates = [folder / f"{settings.name}{suffix}" for suffix in (".safetensors", ".pt")]
-    for path in candidates:
-        if path.is_file():
-            return path
+    found = cached_file(settings.file, folder)
+    if found:
+        return found
+    path = (folder or cache_folder()) / settings.file
     raise WeightsError(
-        f"the weights of {settings.name} are not in the cache: {candidates[1]} does not exist.\n"
+        f"the weights of {settings.name} are not in the cache: {path} does not exist.\n"
         f"Fetch them from {settings.url} with\n"
         f"    pfold weights fetch {settings.name}\n"
         "or copy the file there. To try pfold without them, set weights: untrained; "
@@ -62,10 +65,10 @@ def resolve_weights(settings: ModelSettings, weights: str) -> Path | None:
 def weights_identity(settings: ModelSettings, weights: str) -> str:
     """Hash of the weights' content, part of a result's identity; "untrained" for untrained weights."""
     path = resolve_weights(settings, weights)
-    return UNTRAINED if path is None else _cached_digest(path)
+    return UNTRAINED if path is None else cached_digest(path)
 
 
-def _cached_digest(path: Path) -> str:
+def cached_digest(path: Path) -> str:
     """SHA-256 of a large file, kept beside it while the file does not change, where the folder can be written."""
     status = path.stat()
     stamp = f"{status.st_size} {status.st_mtime_ns}"
@@ -85,7 +88,8 @@ def load_weights(
 ) -> Mapping[str, np.ndarray]:
     """The checkpoint of a model, checked against its layout.
 
-    weights: a path, "auto" or "untrained", a mapping of name -> array, or None for "auto".
+    weights: a path, "auto" or "untrained", a mapping of name -> array, or None for "auto". A file's tensors are read
+    when they are asked for, so that no second copy of them is held.
     Raises WeightsError for a missing or unreadable file and for tensors that are missing, extra or misshapen.
     """
     if isinstance(weights, Mapping):
@@ -96,14 +100,33 @@ def load_weights(
         return untrained_weights(settings)
     tensors = read_checkpoint(path)
     check_layout(settings, tensors, str(path))
-    return {name: np.asarray(array, np.float32) for name, array in tensors.items()}
+    return tensors
+
+
+class _SafeTensors(Mapping[str, np.ndarray]):
+    """Tensors of a mapped safetensors file, each read when it is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: Any = safe_open(path, "np")
+        self._names = dict.fromkeys(self._file.keys())  # type: ignore[no-untyped-call]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._names:
+            raise KeyError(name)
+        return np.asarray(self._file.get_tensor(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def read_checkpoint(path: Path) -> Mapping[str, np.ndarray]:
     """Tensors of a .safetensors or .pt file. Raises WeightsError for a file that is neither."""
     if path.suffix == ".safetensors":
         try:
-            return load_file(path)
+            return _SafeTensors(path)
         except (SafetensorError, OSError) as error:
             raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
     if path.suffix == ".pt":
@@ -113,15 +136,19 @@ def read_checkpoint(path: Path) -> Mapping[str, np.ndarray]:
 
 def check_layout(settings: ModelSettings, weights: Mapping[str, np.ndarray], source: str) -> None:
     """Raises WeightsError, naming tensors, where the checkpoint is not this model's."""
-    layout = checkpoint_layout(settings)
+    problems = name_problems(checkpoint_layout(settings), weights)
+    if problems:
+        raise WeightsError(f"{source}: not a checkpoint of {settings.name}: {problems}")
+
+
+def name_problems(layout: Mapping[str, tuple[int, ...]], weights: Mapping[str, np.ndarray]) -> str:
+    """What tells a checkpoint from a layout, a few tensors named; "" where nothing does."""
     problems = [
         ("missing", [n for n in layout if n not in weights]),
         ("extra", [n for n in weights if n not in layout]),
         ("misshapen", [n for n in layout if n in weights and tuple(weights[n].shape) != layout[n]]),
     ]
-    found = [f"{len(names)} {what} ({_some(names)})" for what, names in problems if names]
-    if found:
-        raise WeightsError(f"{source}: not a checkpoint of {settings.name}: {'; '.join(found)}")
+    return "; ".join(f"{len(names)} {what} ({_some(names)})" for what, names in problems if names)
 
 
 def _some(names: list[str]) -> str:

@@ -2,9 +2,13 @@
 
 import difflib
 from dataclasses import dataclass
+from typing import Any
 
 from pfold.errors import ConfigError
 
+# What the configuration may say instead of a path to weights.
+AUTO = "auto"
+UNTRAINED = "untrained"
 CHECKPOINT_URL = "https://protenix.tos-cn-beijing.volces.com/checkpoint"
 
 
@@ -12,7 +16,8 @@ CHECKPOINT_URL = "https://protenix.tos-cn-beijing.volces.com/checkpoint"
 class ModelSettings:
     """What tells one published model from another (reference: configs_model_type.py).
 
-    Channel counts are those of the AlphaFold 3 supplement.
+    Channel counts that are not here are those of the AlphaFold 3 supplement. esm: the language model whose embeddings
+    of protein chains it takes (`pfold.weights.esm`), "" for none. use_msa: whether it takes alignments by default.
     """
 
     name: str
@@ -27,18 +32,32 @@ class ModelSettings:
     step_scale_eta: float
     n_confidence_block: int = 4
     n_template_block: int = 0
+    c_z: int = 128
+    c_m: int = 64
+    # Triangle updates of the template embedder have as many channels as its pairs, not those of the pairformer.
+    scaled_triangles: bool = False
+    constraints: bool = False
+    esm: str = ""
+    use_msa: bool = True
+    use_rna_msa: bool = False
     gamma_min: float = 1.0
     noise_scale_lambda: float = 1.003
     max_msa_rows: int = 16384
 
     @property
+    def file(self) -> str:
+        """Name of the published checkpoint."""
+        return f"{self.name}.pt"
+
+    @property
     def url(self) -> str:
         """Where the published checkpoint is (reference: web_service/dependency_url.py)."""
-        return f"{CHECKPOINT_URL}/{self.name}.pt"
+        return f"{CHECKPOINT_URL}/{self.file}"
 
 
-def _small(name: str, n_pairformer_block: int) -> ModelSettings:
+def _small(name: str, n_pairformer_block: int, **special: Any) -> ModelSettings:
     return ModelSettings(
+        **special,
         name=name,
         n_msa_block=1,
         n_pairformer_block=n_pairformer_block,
@@ -52,10 +71,10 @@ def _small(name: str, n_pairformer_block: int) -> ModelSettings:
     )
 
 
-def _base(name: str, n_template_block: int) -> ModelSettings:
+def _base(name: str, **special: Any) -> ModelSettings:
     return ModelSettings(
+        **special,
         name=name,
-        n_template_block=n_template_block,
         n_msa_block=4,
         n_pairformer_block=48,
         n_diffusion_block=24,
@@ -73,9 +92,13 @@ MODELS: dict[str, ModelSettings] = {
     for model in (
         _small("protenix_tiny_default_v0.5.0", n_pairformer_block=8),
         _small("protenix_mini_default_v0.5.0", n_pairformer_block=16),
-        _base("protenix_base_default_v0.5.0", n_template_block=0),
-        _base("protenix_base_default_v1.0.0", n_template_block=2),
-        _base("protenix_base_20250630_v1.0.0", n_template_block=2),
+        _small("protenix_mini_esm_v0.5.0", n_pairformer_block=16, esm="esm2-3b", use_msa=False),
+        _small("protenix_mini_ism_v0.5.0", n_pairformer_block=16, esm="esm2-3b-ism", use_msa=False),
+        _base("protenix_base_default_v0.5.0"),
+        _base("protenix_base_constraint_v0.5.0", constraints=True, esm="esm2-3b"),
+        _base("protenix_base_default_v1.0.0", n_template_block=2, use_rna_msa=True),
+        _base("protenix_base_20250630_v1.0.0", n_template_block=2, use_rna_msa=True),
+        _base("protenix-v2", n_template_block=2, use_rna_msa=True, c_z=256, c_m=128, scaled_triangles=True),
     )
 }
 
@@ -84,5 +107,6 @@ def model_settings(name: str) -> ModelSettings:
     """Settings of a published model by its name. Raises ConfigError, naming the nearest model, for an unknown one."""
     if name in MODELS:
         return MODELS[name]
-    nearest = difflib.get_close_matches(name, MODELS, n=1, cutoff=0.0)[0]
+    longer = [known for known in MODELS if name and known.startswith(name)]
+    nearest = (longer or difflib.get_close_matches(name, MODELS, n=1, cutoff=0.0))[0]
     raise ConfigError(f'model "{name}" is unknown; did you mean "{nearest}"? Available: {", ".join(MODELS)}')

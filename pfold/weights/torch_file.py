@@ -1,7 +1,7 @@
 """Read a published .pt checkpoint without PyTorch and without executing anything it contains.
 
-A .pt file is a zip of one pickle and one raw file a storage. The pickle is read by an unpickler that knows tensors and
-ordered dicts and refuses everything else.
+A .pt file is a zip of one pickle and one raw file a storage. The pickle is read by an unpickler that knows tensors,
+ordered dicts and, to pass over them, argparse's settings; it refuses everything else.
 """
 
 import mmap
@@ -35,6 +35,13 @@ class _Storage:
         self.dtype = _DTYPES[name]
 
 
+class _Settings:
+    """Stands for the training settings (argparse.Namespace) that ESM's checkpoints carry; what they say is dropped."""
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
 def _tensor(
     storage: np.ndarray, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_unused: Any
 ) -> np.ndarray:
@@ -62,6 +69,8 @@ class _TensorUnpickler(pickle.Unpickler):
             return _parameter
         if module == "torch" and name in _DTYPES:
             return _Storage(name)
+        if (module, name) == ("argparse", "Namespace"):
+            return _Settings
         raise WeightsError(
             f"{self.path}: the file asks for {module}.{name}, which a checkpoint of tensors does not need. "
             "It is refused and nothing in it was executed; fetch the published file again"

@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 # Last parts of the names of tensors that belong to a layer; other tensors belong to their module directly.
 LAYER_TENSORS = ("weight", "bias", "w", "b")
 
 
-def nest(weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def nest(weights: Mapping[str, Any]) -> dict[str, Any]:
     """Nest flat names by module: one dict a module, its tensors keyed "layer.weight", numbered blocks in a list.
 
     A module that holds nothing but blocks shares their key, because a MindSpore graph takes inputs nested at most 6

@@ -23,7 +23,7 @@ def test_unknown_component_is_an_error():
 
 @pytest.mark.parametrize("code", list(PROTEIN_ONE_TO_THREE.values()))
 def test_conformers_of_residues_have_sound_geometry(code):
-    positions, valid = reference_conformer(code)
+    positions, valid = reference_conformer(component(code))
     comp = component(code)
     assert valid.all()
     for i, j, _ in comp.bonds:
@@ -36,12 +36,12 @@ def test_conformers_of_residues_have_sound_geometry(code):
 def test_residues_are_left_handed():
     for code in set(PROTEIN_ONE_TO_THREE.values()) - {"GLY", "UNK"}:
         comp = component(code)
-        positions, _ = reference_conformer(code)
+        positions, _ = reference_conformer(component(code))
         n, ca, c, cb = (positions[list(comp.atom_name).index(name)] for name in ("N", "CA", "C", "CB"))
         assert np.dot(np.cross(n - ca, c - ca), cb - ca) > 0, code
 
 
 def test_conformers_are_repeatable():
-    first = reference_conformer("ARG")[0]
+    first = reference_conformer(component("ARG"))[0]
     reference_conformer.cache_clear()
-    assert np.array_equal(first, reference_conformer("ARG")[0])
+    assert np.array_equal(first, reference_conformer(component("ARG"))[0])

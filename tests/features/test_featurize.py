@@ -9,8 +9,8 @@ from pfold.features.schema import FEATURES, check_features
 from pfold.features.store import FeatureStore
 from pfold.search.a3m import parse_a3m
 from pfold.targets.fasta import merge_chains
-from pfold.targets.types import Entity, Target
-from tests.conftest import ALL_GOLDENS, load_golden
+from pfold.targets.types import AtomRef, Bond, Contact, Entity, Pocket, Target
+from tests.conftest import ALL_GOLDENS, DATA, load_golden
 
 
 def target(*chains: str) -> Target:
@@ -29,24 +29,107 @@ def within_residues(positions: np.ndarray, space: np.ndarray) -> np.ndarray:
     return np.linalg.norm(positions[i] - positions[j], axis=1)
 
 
+# The reference's run with a template took a made-up one, which no input file describes.
+NOT_FROM_INPUTS = {"nucleic_template": "template_"}
+
+
+def check_against_reference(name: str, features: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    """All arrays equal; conformers, and frames that depend on them, nearly so (the reference draws them at random)."""
+    assert set(expected) <= set(features)
+    atom_token = np.bincount(features["atom_to_token_idx"]) == 1
+    for key, value in expected.items():
+        assert features[key].dtype == value.dtype, (name, key)
+        if key == "ref_pos" or key.startswith(NOT_FROM_INPUTS.get(name, "nothing")):
+            continue
+        if key in ("frame_atom_index", "has_frame"):
+            np.testing.assert_array_equal(features[key][~atom_token], value[~atom_token], err_msg=key)
+            continue
+        if value.dtype.kind == "f":
+            np.testing.assert_allclose(features[key], value, atol=1e-5, err_msg=f"{name} {key}")
+        else:
+            np.testing.assert_array_equal(features[key], value, err_msg=f"{name} {key}")
+    np.testing.assert_array_equal(features["frame_atom_index"][:, 1], expected["frame_atom_index"][:, 1])
+    space = features["ref_space_uid"]
+    ours, reference = (within_residues(f["ref_pos"], space) for f in (features, expected))
+    assert np.sqrt(np.mean((ours - reference) ** 2)) <= 0.35
+
+
 @pytest.mark.parametrize("name", ALL_GOLDENS)
 def test_features_equal_the_reference(name):
     golden = load_golden(name)
-    features = pfold.featurize(pfold.read_targets(golden.inputs)[0], seed=101)
-    assert set(golden.features) <= set(features)
     assert len(golden.features) >= 39
-    for key, expected in golden.features.items():
-        assert features[key].dtype == expected.dtype, key
-        if key == "ref_pos":
-            continue
-        if expected.dtype.kind == "f":
-            np.testing.assert_allclose(features[key], expected, atol=1e-5, err_msg=key)
-        else:
-            np.testing.assert_array_equal(features[key], expected, err_msg=key)
-    space = features["ref_space_uid"]
-    ours = within_residues(features["ref_pos"], space)
-    reference = within_residues(golden.features["ref_pos"], space)
-    assert np.sqrt(np.mean((ours - reference) ** 2)) <= 0.35
+    check_against_reference(name, pfold.featurize(pfold.read_targets(golden.inputs)[0], seed=101), golden.features)
+
+
+# Features by the shared reference scripts: a branched glycan on two chains; modified nucleotides; modified residues, caps
+# and selenomethionine; disulfides, a metal, an isopeptide and a haem; residues as ligands; contacts and a pocket; RNA with
+# an alignment beside paired proteins, a ligand, DNA and an ion.
+CASES = ["glycan", "modnuc", "bonds", "aalig", "contact", "pairrna"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_kind_of_molecule_has_the_references_features(name):
+    expected = dict(np.load(DATA / f"features/{name}.npz"))
+    assert len(expected) >= 38
+    check_against_reference(name, pfold.featurize(pfold.read_targets(DATA / f"features/{name}.json")[0]), expected)
+
+
+def test_modified_residues_have_the_references_features_but_conformers():
+    expected = dict(np.load(DATA / "features/modprot.npz"))
+    features = pfold.featurize(pfold.read_targets(DATA / "features/modprot.json")[0])
+    # Long chains of palmitoyl and phosphate are drawn anew each time.
+    features["ref_pos"] = expected["ref_pos"]
+    check_against_reference("modprot", features, expected)
+
+
+def test_near_atoms_make_the_frames_of_atom_tokens():
+    expected = dict(np.load(DATA / "features/aalig.npz"))
+    features = pfold.featurize(pfold.read_targets(DATA / "features/aalig.json")[0])
+    np.testing.assert_array_equal(features["frame_atom_index"], expected["frame_atom_index"])
+    np.testing.assert_array_equal(features["has_frame"], expected["has_frame"])
+
+
+def test_a_smiles_is_a_ligand_of_one_residue():
+    aspirin = Entity("ligand", "", ("B", "C"), smiles="CC(=O)Oc1ccccc1C(=O)O")
+    features = featurize(Target("t", (*target("MKT").entities, aspirin)))
+    check_features(features)
+    assert features["residue_index"].tolist() == [1, 2, 3] + [1] * 26
+    assert features["is_ligand"].sum() == 26
+    assert features["token_bonds"].sum() == 2 * 2 * 13
+    assert features["restype"][3:].argmax(1).tolist() == [20] * 26
+
+
+def test_ions_read_the_last_column_as_in_the_reference():
+    ion = Entity("ion", "", ("B",), codes=("ZN",))
+    features = assemble(Target("t", (*target("MKTAYI").entities, ion)))
+    assert features["msa"][0, -1] == features["msa"][0, -2]
+    assert features["restype"][-1].argmax() == 20
+    alone = assemble(Target("t", (ion,)))
+    assert alone["msa"].tolist() == [[20], [20]]
+    assert (alone["has_frame"].tolist(), alone["frame_atom_index"].tolist()) == ([0], [[-1, 0, -1]])
+
+
+def test_without_alignments_the_residues_are_the_only_row():
+    features = assemble(target("MKTAYI"), use_msa=False)
+    assert features["msa"].tolist() == [[12, 11, 16, 0, 18, 9]]
+    assert np.array_equal(features["profile"], features["restype"])
+    assert features["prot_unpaired_num_alignments"] == 0
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"bonds": (Bond(AtomRef("A", 1, "XX"), AtomRef("A", 2, "N")),)}, r'residue 1 \(MET\) has no atom "XX"'),
+        ({"bonds": (Bond(AtomRef("Z", 1, "N"), AtomRef("A", 2, "N")),)}, 'there is no chain "Z"; the chains are A, B'),
+        ({"bonds": (Bond(AtomRef("A", 9, "N"), AtomRef("A", 2, "N")),)}, "chain A has no residue 9; it has 6"),
+        ({"contacts": (Contact(AtomRef("A", 1), AtomRef("A", 3), 5.0),)}, "a contact joins chain A to itself"),
+        ({"contacts": (Contact(AtomRef("A", 1), AtomRef("B", 1), 5.0, 6.0),)}, "is below its min_distance 6.0"),
+        ({"pockets": (Pocket("A", (AtomRef("A", 3),), 5.0),)}, "a pocket residue is in the binder's own chain A"),
+    ],
+)
+def test_bonds_and_constraints_to_nothing_are_named(extra, message):
+    with pytest.raises(InputError, match=message):
+        featurize(Target("t", target("MKTAYI", "GGG").entities, **extra))
 
 
 @pytest.mark.parametrize("chains", [("MKTAYIX",), ("MKTAYI", "MKTAYI"), ("MKTAYI", "GGGSW", "MKTAYI")])

@@ -58,14 +58,14 @@ def test_missing_and_broken_databases_are_named(tmp_path):
 def test_a_shard_searches_only_what_the_store_lacks(tmp_path, monkeypatch):
     store = AlignmentStore(tmp_path)
     settings = SearchSettings(databases=(DATABASE,))
-    sequences = {alignment_id(s, "x"): s for s in (UBIQUITIN, UBIQUITIN[:40])}
+    queries = [shard.Query(alignment_id(s, "x"), s) for s in (UBIQUITIN, UBIQUITIN[:40])]
     searched = []
-    monkeypatch.setattr(shard, "search", lambda s, *args: searched.append(s) or search(s, *args))
-    shard.search_shard(sequences, {}, settings, store, 1)
-    assert sorted(searched) == sorted(sequences.values())
+    monkeypatch.setattr(shard.jackhmmer, "search", lambda s, *args: searched.append(s) or search(s, *args))
+    shard.search_shard(queries, settings, store, 1)
+    assert searched == [query.sequence for query in queries]
     store.path(alignment_id(UBIQUITIN, "x")).unlink()
     searched.clear()
-    shard.search_shard(sequences, {}, settings, store, 1)
+    shard.search_shard(queries, settings, store, 1)
     assert searched == [UBIQUITIN]
 
 

@@ -25,7 +25,7 @@ TINY = MODELS["protenix_tiny_default_v0.5.0"]
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("name", [name for name in MODELS if "20250630" not in name])
+@pytest.mark.parametrize("name", [n for n in MODELS if "20250630" not in n and "ism" not in n])
 def test_layout_is_the_published_one(shared, name):
     with gzip.open(shared / f"goldens/params/{name}.json.gz") as handle:
         expected = {key: tuple(shape) for key, shape in json.load(handle).items()}
@@ -35,6 +35,8 @@ def test_layout_is_the_published_one(shared, name):
 def test_the_model_of_june_2025_has_the_architecture_of_base_v1():
     newer, base = (MODELS[f"protenix_base_{name}_v1.0.0"] for name in ("20250630", "default"))
     assert checkpoint_layout(newer) == checkpoint_layout(base) != checkpoint_layout(TINY)
+    ism, esm = (MODELS[f"protenix_mini_{name}_v0.5.0"] for name in ("ism", "esm"))
+    assert checkpoint_layout(ism) == checkpoint_layout(esm)
 
 
 def test_unknown_model_suggests_the_nearest():

@@ -1,0 +1,74 @@
+"""Ligands that are no CCD components: SMILES strings and molecules with coordinates (reference: json_parser.py)."""
+
+import functools
+from collections import Counter
+
+import numpy as np
+from rdkit import Chem
+from rdkit.Chem import rdDistGeom
+
+from pfold.chem.types import Residue
+from pfold.errors import InputError
+from pfold.targets.types import LIGAND
+
+CONFORMER_SEED = 1
+
+
+@functools.lru_cache(maxsize=4096)
+def smiles_residue(smiles: str, code: str) -> Residue:
+    """A SMILES string as one residue, its conformer by ETKDGv3 with a fixed seed.
+
+    Raises InputError for a string that RDKit can't read or embed.
+    """
+    molecule = Chem.MolFromSmiles(smiles)
+    if molecule is None:
+        raise InputError(f'the SMILES "{smiles}" can\'t be read; check it, or name the ligand by its CCD code')
+    molecule = Chem.AddHs(molecule)
+    options = rdDistGeom.ETKDGv3()
+    options.randomSeed = CONFORMER_SEED  # type: ignore[assignment]
+    if rdDistGeom.EmbedMolecule(molecule, options) != 0:
+        options.useRandomCoords = True  # type: ignore[assignment]
+        if rdDistGeom.EmbedMolecule(molecule, options) != 0:
+            raise InputError(f'the SMILES "{smiles}" gives no 3D conformer; give the ligand as a file with coordinates')
+    return _to_residue(molecule, code)
+
+
+@functools.lru_cache(maxsize=256)
+def molecule_residue(block: str, code: str) -> Residue:
+    """An MDL mol block with 3D coordinates as one residue. Raises InputError where RDKit can't read it."""
+    molecule = Chem.MolFromMolBlock(block)
+    if molecule is None:
+        raise InputError("the ligand's mol block can't be read")
+    return _to_residue(molecule, code)
+
+
+def _to_residue(molecule: Chem.Mol, code: str) -> Residue:
+    """Atoms are named by element and number, as the reference names them; hydrogens are left out."""
+    count: Counter[str] = Counter()
+    names, numbers, mapped = [], {}, {}
+    for atom in molecule.GetAtoms():
+        element = atom.GetSymbol().upper()
+        count[element] += 1
+        names.append(f"{element}{count[element]}")
+        numbers[atom.GetIdx()] = names[-1]
+        if atom.GetAtomMapNum():
+            mapped[atom.GetAtomMapNum()] = names[-1]
+    elements = np.array([atom.GetSymbol().upper() for atom in molecule.GetAtoms()])
+    heavy = elements != "H"
+    index = np.cumsum(heavy) - 1
+    pairs = [(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in molecule.GetBonds()]
+    bonds = [(index[i], index[j]) for i, j in pairs if heavy[i] and heavy[j]]
+    n = int(heavy.sum())
+    return Residue(
+        code=code,
+        mol_type=LIGAND,
+        one_letter_code="?",
+        atom_name=np.array(names)[heavy],
+        element=elements[heavy],
+        charge=np.array([atom.GetFormalCharge() for atom in molecule.GetAtoms()], int)[heavy],
+        slot=np.zeros(n, int),
+        ref_pos=molecule.GetConformer().GetPositions().astype(np.float32)[heavy],
+        ref_mask=np.ones(n, bool),
+        bonds=np.array(bonds, int).reshape(-1, 2),
+        numbered=mapped or numbers,
+    )

@@ -1,0 +1,148 @@
+"""A target's features from the stores of a run: alignments, templates and language-model embeddings."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pfold.config import RunConfig
+from pfold.errors import InputError
+from pfold.features.featurize import assemble, own_alignments, own_templates
+from pfold.features.language import esm_features
+from pfold.features.msa import NO_ALIGNMENT, ChainAlignments
+from pfold.files import atomic_file, digest
+from pfold.predict.identity import esm_identity, needs_search
+from pfold.search.a3m import Alignment, query_only
+from pfold.search.store import AlignmentStore, TemplateHitStore, keyed_path
+from pfold.search.template_hits import TemplateHit, read_template_hits
+from pfold.search.template_select import Template, select_templates
+from pfold.targets.types import PROTEIN, RNA, Entity, Target
+
+logger = logging.getLogger(__name__)
+
+Features = dict[str, np.ndarray]
+
+
+def target_features(target: Target, keys: Sequence[str], config: RunConfig, cpus: int = 1) -> Features:
+    """Features of a target, all but the seeded motion of its conformers.
+
+    keys: identity of each entity's alignment. Raises InputError where an alignment, template or component is wrong.
+    """
+    alignments = target_alignments(target, keys, config)
+    templates = target_templates(target, keys, alignments, config, cpus)
+    features = assemble(target, alignments, templates, config.msa_pair_as_unpair, config.use_msa)
+    if config.model.esm:
+        embeddings = embedding_store(config)
+        features |= esm_features(target, [embeddings.read(s) for s in protein_sequences(target)])
+    return features
+
+
+def target_alignments(target: Target, keys: Sequence[str], config: RunConfig) -> list[ChainAlignments]:
+    """Alignments of each entity: the user's own, the search's, or none.
+
+    A search's rows serve both to pair chains by species and unpaired. Models that were not trained on alignments of RNA
+    get none.
+    """
+    store = AlignmentStore(config.store / "alignments")
+    alignments = own_alignments(target)
+    for i, (entity, key) in enumerate(zip(target.entities, keys, strict=True)):
+        if entity.kind == RNA and not config.use_rna_msa:
+            alignments[i] = NO_ALIGNMENT
+        elif needs_search(entity, config):
+            found = store.read(key, entity.sequence)
+            alignments[i] = ChainAlignments(unpaired=found, paired=found)
+    return alignments
+
+
+def target_templates(
+    target: Target, keys: Sequence[str], alignments: Sequence[ChainAlignments], config: RunConfig, cpus: int
+) -> list[Sequence[Template]]:
+    """Templates of each entity: the user's own, the search's, or none."""
+    if not config.use_templates:
+        return [()] * len(target.entities)
+    templates = own_templates(target)
+    for i, (entity, key) in enumerate(zip(target.entities, keys, strict=True)):
+        hits = _template_hits(entity, key, alignments[i], config, cpus)
+        if hits:
+            if config.search.templates.mmcif is None:
+                raise InputError(
+                    f"{entity.templates}: these hits name structures of the PDB; set search.templates.mmcif to a "
+                    "folder of their mmCIF files"
+                )
+            settings = config.search.templates
+            templates[i] = select_templates(entity.sequence, hits, config.search.templates.mmcif, settings.max_date)
+            logger.info("%s: %d templates of %d hits", target.name, len(templates[i]), len(hits))
+    return templates
+
+
+def _template_hits(
+    entity: Entity, key: str, alignments: ChainAlignments, config: RunConfig, cpus: int
+) -> list[TemplateHit]:
+    if isinstance(entity.templates, Path):
+        return read_template_hits(entity.templates)
+    settings = config.search.templates
+    if entity.kind != PROTEIN or entity.templates is not None or settings.seqres is None:
+        return []
+    from pfold.search.template_search import search_templates
+
+    store = TemplateHitStore(config.store / "template_hits")
+    identity = digest("hits", key, entity.sequence, settings.identity())
+    hits = store.read(identity)
+    if hits is None:
+        hits = search_templates(_profile_rows(entity, alignments), settings.seqres, cpus)
+        store.write(identity, hits)
+    return hits
+
+
+def _profile_rows(entity: Entity, alignments: ChainAlignments) -> Alignment:
+    return alignments.unpaired or alignments.paired or query_only(entity.sequence)
+
+
+def protein_sequences(target: Target) -> list[str]:
+    """Sequences of the protein entities, in order."""
+    return [entity.sequence for entity in target.entities if entity.kind == PROTEIN]
+
+
+class EmbeddingStore:
+    """Language-model embeddings of sequences under one folder, one model's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, sequence: str) -> Path:
+        """Where the embeddings of a sequence are or will be."""
+        return keyed_path(self.folder, digest("embedding", sequence), ".npy")
+
+    def __contains__(self, sequence: str) -> bool:
+        return self.path(sequence).is_file()
+
+    def read(self, sequence: str) -> np.ndarray:
+        """The embeddings of a sequence, [len(sequence), c] float32."""
+        return np.asarray(np.load(self.path(sequence)))
+
+    def write(self, sequence: str, embeddings: np.ndarray) -> None:
+        """Keep embeddings; the file is whole or not there."""
+        with atomic_file(self.path(sequence)) as temporary, open(temporary, "wb") as handle:
+            np.save(handle, embeddings)
+
+
+def embedding_store(config: RunConfig) -> EmbeddingStore:
+    """The store of the embeddings of a run's language model."""
+    return EmbeddingStore(config.store / "embeddings" / digest(esm_identity(config)))
+
+
+def embed_missing(targets: Sequence[Target], config: RunConfig) -> None:
+    """Embed the protein sequences of targets that the store lacks, all in one pass through the model's layers."""
+    from pfold.predict.language import embed_sequences
+    from pfold.weights.esm import esm_settings, load_esm
+
+    store = embedding_store(config)
+    missing = sorted({s for target in targets for s in protein_sequences(target) if s not in store})
+    if not missing:
+        return
+    settings = esm_settings(config.model.esm)
+    logger.info("%s: embedding %d sequences", settings.name, len(missing))
+    weights = load_esm(settings, config.esm_weights)
+    for sequence, embeddings in zip(missing, embed_sequences(settings, weights, missing), strict=True):
+        store.write(sequence, embeddings)

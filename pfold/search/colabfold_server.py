@@ -1,0 +1,138 @@
+"""A ColabFold-compatible MSA server: polite (one request at a time, waits as told), and resumed where it was left."""
+
+import io
+import json
+import logging
+import tarfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pfold.errors import SearchError
+from pfold.files import digest, read_json, write_json
+from pfold.search.a3m import Alignment, parse_a3m, query_only
+from pfold.search.settings import SearchSettings
+
+logger = logging.getLogger(__name__)
+
+# Seconds between questions after a job, between retries of a request, and until a request is given up.
+POLL_SECONDS = 10.0
+RETRY_SECONDS = 30.0
+TIMEOUT_SECONDS = 60.0
+MAX_RETRIES = 5
+# Queries are numbered from here in a request, as the server's answers number them.
+FIRST_QUERY = 101
+# Most sequences of a request.
+MAX_QUERIES = 50
+_ALIGNMENTS = ("uniref.a3m", "bfd.mgnify30.metaeuk30.smag30.a3m")
+
+
+def search(
+    sequences: Mapping[str, str], settings: SearchSettings, pending: Path, sleep: Callable[[float], None] = time.sleep
+) -> dict[str, Alignment]:
+    """Homologs of up to MAX_QUERIES sequences by the server of `settings.server`.
+
+    sequences: key -> sequence. pending: folder of notes about jobs under way, so that an interrupted search asks for
+    the same job again. Raises SearchError where the server can't be reached or fails.
+    """
+    keys = list(sequences)
+    note = pending / f"{digest('server', settings.server, sorted(sequences.values()))}.json"
+    ticket = _ticket(note, settings.server, [sequences[key] for key in keys], sleep)
+    raw = _request(f"{settings.server}/result/download/{ticket}", None, sleep)
+    rows = _read_answer(raw, settings.server)
+    note.unlink(missing_ok=True)
+    found = {}
+    for i, key in enumerate(keys):
+        alignment = query_only(sequences[key])
+        for text in rows.get(FIRST_QUERY + i, []):
+            alignment = alignment + parse_a3m(text.splitlines(), sequences[key], f"{settings.server}'s answer")
+        found[key] = alignment.deduplicated().first(settings.max_hits + 1)
+    return found
+
+
+def _ticket(note: Path, server: str, sequences: list[str], sleep: Callable[[float], None]) -> str:
+    """The id of the finished job, submitted now or found in the note of an earlier run."""
+    if note.is_file():
+        ticket = str(read_json(note)["id"])
+        logger.info("%s: job %s of an earlier run is asked for again", server, ticket)
+        answer = _ask(f"{server}/ticket/{ticket}", None, sleep)
+        if answer.get("status") in ("UNKNOWN", "ERROR"):
+            note.unlink()
+            return _ticket(note, server, sequences, sleep)
+    else:
+        query = "".join(f">{FIRST_QUERY + i}\n{sequence}\n" for i, sequence in enumerate(sequences))
+        answer = _submit(server, query, sleep)
+        ticket = str(answer["id"])
+        write_json(note, {"id": ticket, "server": server})
+        logger.info("%s: job %s with %d sequences", server, ticket, len(sequences))
+    while answer.get("status") in ("PENDING", "RUNNING", "UNKNOWN"):
+        sleep(POLL_SECONDS)
+        answer = _ask(f"{server}/ticket/{ticket}", None, sleep)
+    if answer.get("status") != "COMPLETE":
+        note.unlink(missing_ok=True)
+        raise SearchError(f"{server}: job {ticket} ended as {answer.get('status')}; try again later")
+    return ticket
+
+
+def _submit(server: str, query: str, sleep: Callable[[float], None]) -> dict[str, Any]:
+    for attempt in range(1, MAX_RETRIES + 1):
+        answer = _ask(f"{server}/ticket/msa", {"q": query, "mode": "env"}, sleep)
+        status = answer.get("status")
+        if status == "MAINTENANCE":
+            raise SearchError(f"{server} is under maintenance; try again later")
+        if status == "ERROR" or (status not in ("RATELIMIT", "UNKNOWN") and "id" not in answer):
+            raise SearchError(f"{server} refused the sequences ({answer}); check that they are proteins")
+        if status not in ("RATELIMIT", "UNKNOWN"):
+            return answer
+        logger.info("%s: rate limit, attempt %d of %d", server, attempt, MAX_RETRIES)
+        sleep(RETRY_SECONDS * attempt)
+    raise SearchError(f"{server}: still over its rate limit after {MAX_RETRIES} attempts; try again later")
+
+
+def _ask(url: str, form: Mapping[str, str] | None, sleep: Callable[[float], None]) -> dict[str, Any]:
+    raw = _request(url, form, sleep)
+    try:
+        return dict(json.loads(raw))
+    except (ValueError, TypeError):
+        raise SearchError(f"{url} did not answer with JSON, as a ColabFold server does") from None
+
+
+def _request(url: str, form: Mapping[str, str] | None, sleep: Callable[[float], None]) -> bytes:
+    data = urllib.parse.urlencode(form).encode() if form else None
+    for attempt in range(1, MAX_RETRIES + 1):
+        request = urllib.request.Request(url, data=data, headers={"User-Agent": "pfold"})
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+                return bytes(response.read())
+        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            if attempt == MAX_RETRIES:
+                raise SearchError(
+                    f"{url} can't be reached ({error}). What was found is kept, and the next run goes on from there. "
+                    "Behind a proxy set HTTPS_PROXY; without a network use a local search"
+                ) from None
+            sleep(RETRY_SECONDS)
+    raise AssertionError("unreachable")
+
+
+def _read_answer(raw: bytes, server: str) -> dict[int, list[str]]:
+    """Alignments by query number; each file holds those of all queries, a NUL between them."""
+    rows: dict[int, list[str]] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(raw), mode="r:gz") as archive:
+            for member in archive.getmembers():
+                handle = archive.extractfile(member) if Path(member.name).name in _ALIGNMENTS else None
+                if handle is None:
+                    continue
+                for block in handle.read().decode("ascii", "replace").split("\0"):
+                    number = block.lstrip(">\n").split("\n", 1)[0].split("\t")[0].strip()
+                    if number.isdigit():
+                        rows.setdefault(int(number), []).append(block)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise SearchError(f"{server} did not answer with an archive of alignments ({error})") from None
+    if not rows:
+        raise SearchError(f"{server}'s answer holds no alignment")
+    return rows
