@@ -1,5 +1,6 @@
 """The stages of a run, one function each: what a rule of the workflow or a subcommand of `pfold` calls."""
 
+import functools
 import logging
 import os
 import shutil
@@ -14,7 +15,7 @@ from pfold.chem.components import use_components
 from pfold.config import RunConfig, parse_config
 from pfold.errors import InputError, PfoldError, exit_code
 from pfold.features.store import FeatureStore
-from pfold.features.tokens import count_tokens
+from pfold.features.tokens import check_constraints, count_tokens
 from pfold.files import read_json, write_json
 from pfold.logs import progress, start_logging
 from pfold.predict.inputs import embed_missing, target_features
@@ -27,6 +28,7 @@ from pfold.search.store import AlignmentStore
 from pfold.targets.convert import write_protenix_json
 from pfold.targets.read import read_targets, target_files
 from pfold.targets.table import collect_targets, read_target_table, write_targets
+from pfold.targets.types import PROTEIN, RNA, Target
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +41,25 @@ def run_targets(config: RunConfig) -> None:
     """Read all target files into the table of targets."""
     use_components(config.components)
     files = target_files(list(config.targets))
-    records = collect_targets(files, count_tokens, config.max_tokens)
+    records = collect_targets(files, functools.partial(_check_target, config=config), config.max_tokens)
     write_targets(records, RunPaths(config.results).targets)
+
+
+def _check_target(target: Target, config: RunConfig) -> int:
+    """Number of tokens of a target. Raises InputError for what can't be built or what the model can't take."""
+    if (target.contacts or target.pockets) and not config.model.constraints:
+        raise InputError(
+            f"{config.model.name} takes no contacts and pockets; fold this target with protenix_base_constraint_v0.5.0"
+        )
+    check_constraints(target)
+    for entity in target.entities:
+        if entity.templates and not config.use_templates:
+            logger.warning("%s: its templates are not used: %s takes none", target.name, config.model.name)
+        if entity.kind == RNA and entity.has_own_msa and not config.use_rna_msa:
+            logger.warning("%s: its alignment of RNA is not used (use_rna_msa)", target.name)
+        if entity.kind == PROTEIN and entity.has_own_msa and not config.use_msa:
+            logger.warning("%s: its alignments are not used (use_msa)", target.name)
+    return count_tokens(target)
 
 
 def run_convert(files: Sequence[str], output: Path) -> None:

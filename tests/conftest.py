@@ -38,11 +38,16 @@ def shared() -> Path:
 class Golden:
     """A recorded run of the reference: features, noise, stages and results."""
 
-    def __init__(self, path: Path, inputs: Path) -> None:
+    def __init__(self, path: Path, inputs: Path | None) -> None:
         self.inputs = inputs
         self.arrays = dict(np.load(path))
         self.model = str(self.arrays["model"])
         self.features = self._under("feat_")
+        if "esm_seed" in self.arrays:
+            # Language-model embeddings were drawn, and are drawn again instead of kept.
+            shape = (len(self.features["token_index"]), 2560)
+            drawn = np.random.default_rng(int(self.arrays["esm_seed"])).standard_normal(shape)
+            self.features["esm_token_embedding"] = drawn.astype(np.float32)
         self.noise = self._under("noise_")
         self.sampling = {key: int(self.arrays[key]) for key in ("n_cycle", "n_step", "n_sample")}
 
@@ -63,8 +68,14 @@ GOLDENS = {
         SHARED / "goldens/inputs/nucleic.json",
     ),
     "hetero": (DATA / "hetero.protenix_base_default_v0.5.0.npz", DATA / "hetero.json"),
+    "contact": (DATA / "contact.protenix_base_constraint_v0.5.0.npz", DATA / "features/contact.json"),
+    "embedded": (DATA / "ids.protenix_mini_esm_v0.5.0.npz", None),
+    "template": (DATA / "template.protenix-v2.npz", None),
 }
-ALL_GOLDENS = [*(pytest.param(n, marks=pytest.mark.shared) for n in ("monomer", "complex", "nucleic_template")), "hetero"]
+ALL_GOLDENS = [
+    *(pytest.param(n, marks=pytest.mark.shared) for n in ("monomer", "complex", "nucleic_template")),
+    "hetero",
+]
 
 
 @functools.cache

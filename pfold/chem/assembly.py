@@ -166,15 +166,17 @@ def build_residue(
     that is not in the CCD.
     """
     comp = component(code, own)
-    positions, valid = reference_conformer(comp)
     heavy = np.flatnonzero(comp.heavy)
+    if not len(heavy):
+        raise InputError(f'the component "{code}" has no heavy atoms')
+    positions, valid = reference_conformer(comp)
     keep = np.isin(comp.atom_name[heavy], _removed(comp, linked), invert=True)
     if bare:
         ends = ["OP3"] * (first and comp.mol_type in _NUCLEIC) + ["OXT"] * (last and comp.mol_type == PROTEIN)
         keep &= ~comp.leaving[heavy] | np.isin(comp.atom_name[heavy], ends)
     atoms = heavy[keep]
     if not len(atoms):
-        raise InputError(f'the component "{code}" has no heavy atoms')
+        raise InputError(f'the component "{code}" has no atom left that does not leave with its bonds')
     index = np.full(len(comp.atom_name), -1)
     index[atoms] = np.arange(len(atoms))
     bonds = np.array([(index[i], index[j]) for i, j, _ in comp.bonds], int).reshape(-1, 2)

@@ -8,6 +8,7 @@ import numpy as np
 from rdkit import Chem
 from rdkit.Chem import rdDistGeom
 from rdkit.Geometry import Point3D
+from rdkit.rdBase import BlockLogs
 
 from pfold.chem.components import Component
 
@@ -68,12 +69,14 @@ def _embed(comp: Component) -> np.ndarray | None:
     """Positions by ETKDGv3, or None where RDKit can't read or embed the component."""
     options = rdDistGeom.ETKDGv3()
     options.randomSeed = conformer_seeds().get(comp.code, DEFAULT_SEED)  # type: ignore[assignment]
-    try:
-        molecule = to_molecule(comp)
-    except (Chem.MolSanitizeException, RuntimeError) as error:
-        logger.warning("%s: RDKit can't read the component (%s)", comp.code, error)
-        return None
-    conformer_id = rdDistGeom.EmbedMolecule(molecule, options)
+    # RDKit's own lines about single ions and the like would stand between pfold's.
+    with BlockLogs():
+        try:
+            molecule = to_molecule(comp)
+        except (Chem.MolSanitizeException, RuntimeError) as error:
+            logger.warning("%s: RDKit can't read the component (%s)", comp.code, error)
+            return None
+        conformer_id = rdDistGeom.EmbedMolecule(molecule, options)
     if conformer_id < 0:
         return None
     return molecule.GetConformer(conformer_id).GetPositions().astype(np.float32)

@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 from rdkit import Chem
 from rdkit.Chem import rdDistGeom
+from rdkit.rdBase import BlockLogs
 
 from pfold.chem.types import Residue
 from pfold.errors import InputError
@@ -20,7 +21,8 @@ def smiles_residue(smiles: str, code: str) -> Residue:
 
     Raises InputError for a string that RDKit can't read or embed.
     """
-    molecule = Chem.MolFromSmiles(smiles)
+    with BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles)
     if molecule is None:
         raise InputError(f'the SMILES "{smiles}" can\'t be read; check it, or name the ligand by its CCD code')
     molecule = Chem.AddHs(molecule)

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from pfold.confidence.bins import PAE_RANGE, PDE_RANGE, PLDDT_RANGE, bin_centers, expected_value, softmax
+from pfold.confidence.bins import PAE_RANGE, PDE_RANGE, PLDDT_RANGE, expected_pair_value, expected_value
 from pfold.confidence.clash import has_clash
-from pfold.confidence.ptm import iptm, ptm
+from pfold.confidence.ptm import TmScore, tm_scores
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -26,17 +26,13 @@ def confidence_of_sample(
     atom_chain = asym_id[features["atom_to_token_idx"]]
     is_polymer = np.asarray(features["is_ligand"]) == 0
 
-    pae_prob = softmax(logits["pae"])
     atom_plddt = expected_value(logits["plddt"], PLDDT_RANGE)
-    pde = expected_value(logits["pde"], PDE_RANGE)
-    every = np.arange(len(asym_id))
+    pde = expected_pair_value(logits["pde"], PDE_RANGE)
     summary: dict[str, Any] = {
         "plddt": float(atom_plddt.mean() * 100),
         "gpde": float((pde * contact_probs).sum() / contact_probs.sum()),
-        "ptm": ptm(pae_prob, has_frame, every),
-        "iptm": iptm(pae_prob, has_frame, asym_id, every),
         **chain_gpde(pde, contact_probs, asym_id),
-        **chain_ptm(pae_prob, has_frame, asym_id, _ligand_tokens(features, len(asym_id))),
+        **tm_summary(logits["pae"], has_frame, asym_id, _ligand_tokens(features, len(asym_id))),
         **chain_plddt(atom_plddt, atom_chain),
         "has_clash": has_clash(coordinate, atom_chain, is_polymer),
         "num_recycles": n_cycle,
@@ -46,7 +42,7 @@ def confidence_of_sample(
     summary["ranking_score"] = ranking_score(summary)
     full = {
         "atom_plddt": atom_plddt,
-        "token_pair_pae": pae_prob @ bin_centers(PAE_RANGE, pae_prob.shape[-1]),
+        "token_pair_pae": expected_pair_value(logits["pae"], PAE_RANGE),
         "token_pair_pde": pde,
         "contact_probs": contact_probs,
         "token_has_frame": has_frame,
@@ -70,34 +66,49 @@ def _ligand_tokens(features: Arrays, n_token: int) -> np.ndarray:
     return ligand_atoms > 0
 
 
-def chain_ptm(
-    pae_prob: np.ndarray, has_frame: np.ndarray, asym_id: np.ndarray, is_ligand: np.ndarray
-) -> dict[str, np.ndarray]:
-    """chain_ptm and chain_iptm [N_chain]; chain_pair_iptm and chain_pair_iptm_global [N_chain, N_chain]."""
+def tm_summary(pae: np.ndarray, has_frame: np.ndarray, asym_id: np.ndarray, is_ligand: np.ndarray) -> dict[str, Any]:
+    """ptm and iptm; chain_ptm and chain_iptm [N_chain]; chain_pair_iptm and chain_pair_iptm_global [N_chain, N_chain]."""
     chains = [np.flatnonzero(asym_id == c) for c in range(asym_id.max() + 1)]
-    n = len(chains)
+    n, every = len(chains), np.arange(len(asym_id))
+    pairs = [(i, j) for i in range(n) for j in range(i + 1, n)]
+    between = [TmScore(np.sort(np.concatenate([chains[i], chains[j]])), True) for i, j in pairs]
+    within = [TmScore(tokens, False) for tokens in chains]
+    scores = tm_scores(pae, has_frame, asym_id, [TmScore(every, False), TmScore(every, True), *within, *between])
     pair = np.zeros((n, n), np.float32)
-    for i in range(n):
-        for j in range(i + 1, n):
-            tokens = np.sort(np.concatenate([chains[i], chains[j]]))
-            pair[i, j] = pair[j, i] = iptm(pae_prob, has_frame, asym_id, tokens)
+    for (i, j), score in zip(pairs, scores[2 + n :], strict=True):
+        pair[i, j] = pair[j, i] = score
     framed = np.array([has_frame[tokens].any() for tokens in chains])
+    mean = _chain_iptm(pair, framed)
+    ligand = [is_ligand[tokens].sum() >= len(tokens) // 2 for tokens in chains]
+    return {
+        "ptm": scores[0],
+        "iptm": scores[1],
+        "chain_ptm": np.array(scores[2 : 2 + n], np.float32),
+        "chain_iptm": mean,
+        "chain_pair_iptm": pair,
+        "chain_pair_iptm_global": _pair_iptm_global(mean, ligand),
+    }
+
+
+def _chain_iptm(pair: np.ndarray, framed: np.ndarray) -> np.ndarray:
+    """Mean ipTM of each chain with all others, over the pairs whose first chain has a frame.  [N_chain]."""
+    n = len(pair)
     mean = np.zeros(n, np.float32)
     for c in range(n):
         values = [pair[i, j] for i in range(n) for j in range(n) if i != j and c in (i, j) and framed[i]]
         mean[c] = np.mean(values) if values else 0.0
-    ligand = [is_ligand[tokens].sum() >= len(tokens) // 2 for tokens in chains]
+    return mean
+
+
+def _pair_iptm_global(mean: np.ndarray, ligand: list[bool]) -> np.ndarray:
+    """Of a pair with a ligand the ligand's mean ipTM, else the mean of both.  [N_chain, N_chain]."""
+    n = len(mean)
     overall = np.zeros((n, n), np.float32)
     for i in range(n):
         for j in range(n):
             if i != j:
                 overall[i, j] = mean[i] if ligand[i] else mean[j] if ligand[j] else (mean[i] + mean[j]) / 2
-    return {
-        "chain_ptm": np.array([ptm(pae_prob, has_frame, tokens) for tokens in chains], np.float32),
-        "chain_iptm": mean,
-        "chain_pair_iptm": pair,
-        "chain_pair_iptm_global": overall,
-    }
+    return overall
 
 
 def chain_gpde(pde: np.ndarray, contact_probs: np.ndarray, asym_id: np.ndarray) -> dict[str, np.ndarray]:

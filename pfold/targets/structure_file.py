@@ -30,14 +30,14 @@ def read_structure_file(content: str, path: Path) -> Target:
     for chain in structure[0]:
         for subchain in chain.subchains():
             entity = structure.get_entity_of(subchain)
-            found = _entity(entity, subchain, structure, path)
+            found = _entity(entity, subchain)
             if found is None:
                 continue
             key = (found.kind, found.sequence, found.modifications, found.codes)
             ids = (*drafts[key].ids, subchain.subchain_id()) if key in drafts else (subchain.subchain_id(),)
             drafts[key] = Draft(found, str(path), ids, len(ids))
     if not drafts:
-        raise InputError(f"{path}: the first model has no polymer and no ligand")
+        raise InputError("the first model has no polymer and no ligand")
     entities = with_chain_ids(list(drafts.values()))
     return Target(name, entities, f'{path}, record 1 ("{name}")', bonds=tuple(_bonds(structure, entities)))
 
@@ -50,15 +50,13 @@ def _parse(content: str, path: Path) -> gemmi.Structure:
             structure = gemmi.make_structure_from_block(gemmi.cif.read_string(content).sole_block())
         structure.setup_entities()
     except (RuntimeError, ValueError) as error:
-        raise InputError(f"{path}: the structure can't be read ({error})") from None
+        raise InputError(f"the structure can't be read ({error})") from None
     if len(structure) == 0:
-        raise InputError(f"{path}: there is no model in the file")
+        raise InputError("there is no model in the file")
     return structure
 
 
-def _entity(
-    entity: gemmi.Entity | None, subchain: gemmi.ResidueSpan, structure: gemmi.Structure, path: Path
-) -> Entity | None:
+def _entity(entity: gemmi.Entity | None, subchain: gemmi.ResidueSpan) -> Entity | None:
     if entity is None or entity.entity_type == gemmi.EntityType.Water:
         return None
     codes = tuple(residue.name for residue in subchain.first_conformer())
@@ -68,7 +66,7 @@ def _entity(
     kind = _KINDS.get(entity.polymer_type)
     if kind is None:
         raise InputError(
-            f"{path}: chain {subchain.subchain_id()} is a polymer that pfold can't fold ({entity.polymer_type.name})"
+            f"chain {subchain.subchain_id()} is a polymer that pfold can't fold ({entity.polymer_type.name})"
         )
     full = [gemmi.Entity.first_mon(item) for item in entity.full_sequence] or list(codes)
     return _polymer(kind, full)

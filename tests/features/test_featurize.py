@@ -61,9 +61,9 @@ def test_features_equal_the_reference(name):
     check_against_reference(name, pfold.featurize(pfold.read_targets(golden.inputs)[0], seed=101), golden.features)
 
 
-# Features by the shared reference scripts: a branched glycan on two chains; modified nucleotides; modified residues, caps
-# and selenomethionine; disulfides, a metal, an isopeptide and a haem; residues as ligands; contacts and a pocket; RNA with
-# an alignment beside paired proteins, a ligand, DNA and an ion.
+# Features by the shared reference scripts: a branched glycan on two chains; modified nucleotides; disulfides, a metal,
+# an isopeptide and a haem; residues as ligands; contacts and a pocket; RNA with an alignment beside paired proteins, a
+# ligand, DNA and an ion.
 CASES = ["glycan", "modnuc", "bonds", "aalig", "contact", "pairrna"]
 
 

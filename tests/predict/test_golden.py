@@ -10,17 +10,22 @@ from tests.conftest import SHARED, Golden, load_golden
 # max |d| / max |reference| of stages, and rms error / rms of the confidence head's logits.
 STAGE_TOLERANCE = 2e-5
 # The distogram's logits reach 30, so that rounding of 1e-6 of them moves a probability by 3e-5.
-CONTACT_TOLERANCE = {"monomer": 2e-5, "complex": 2e-5, "nucleic_template": 2e-5, "hetero": 1e-4}
+CONTACT_TOLERANCE = {"hetero": 1e-4, "contact": 5e-5}
 LOGIT_TOLERANCE = 0.02
-SUMMARY_TOLERANCE = 1e-3
+# With made-up weights the base models place atoms a thousand Å apart, where distances in float32 change bins; the
+# reference's own rounding moves summary values by up to 4e-3.
+SUMMARY_TOLERANCE = {"contact": 4e-3}
 
 CASES = [
     pytest.param(("monomer", {}), marks=pytest.mark.shared, id="monomer"),
     pytest.param(("monomer", {"n_token": 64, "n_atom": 512}), marks=pytest.mark.shared, id="monomer-padded"),
-    # Predicted from the reference's features: pfold makes those of other molecules than proteins not yet.
     pytest.param(("complex", {}), marks=pytest.mark.shared, id="complex"),
     pytest.param(("nucleic_template", {"n_token": 64, "n_atom": 1024}), marks=pytest.mark.shared, id="template-padded"),
     pytest.param(("hetero", {"n_token": 96, "n_atom": 768}), id="hetero-padded"),
+    # Contacts, contacts of atoms and a pocket; embeddings of a language model; protenix-v2 with a template.
+    pytest.param(("contact", {"n_token": 64, "n_atom": 256}), id="contact-padded"),
+    pytest.param(("embedded", {"n_token": 32, "n_atom": 256}), id="embedded-padded"),
+    pytest.param(("template", {}), id="v2-template"),
 ]
 
 
@@ -48,14 +53,14 @@ def worst(golden: Golden, out: dict, names: list[str]) -> dict[str, float]:
 def test_every_stage_and_the_coordinates(case):
     name, golden, out = case
     names = [key for key in golden.arrays if key.startswith("stage_")]
-    assert len(names) == {"monomer": 12, "complex": 0, "nucleic_template": 8, "hetero": 3}[name]
+    assert len(names) == {"monomer": 12, "complex": 0, "nucleic_template": 8}.get(name, 3)
     errors = worst(golden, out, [*names, "coordinate"])
     assert max(errors.values()) <= STAGE_TOLERANCE, errors
 
 
 def test_contact_probabilities(case):
     name, golden, out = case
-    assert worst(golden, out, ["contact_probs"])["contact_probs"] <= CONTACT_TOLERANCE[name]
+    assert worst(golden, out, ["contact_probs"])["contact_probs"] <= CONTACT_TOLERANCE.get(name, STAGE_TOLERANCE)
 
 
 def test_confidence_logits(case):
@@ -68,13 +73,13 @@ def test_confidence_logits(case):
 
 
 def test_summary_values(case):
-    _, golden, out = case
+    name, golden, out = case
     compared = 0
     for i, summary in enumerate(out["summary"]):
         for key, value in summary.items():
             expected = np.asarray(golden.arrays[f"summary_{i}_{key}"], np.float64)
             scale = max(1.0, float(np.abs(expected).max()))
-            assert np.abs(np.asarray(value, np.float64) - expected).max() / scale <= SUMMARY_TOLERANCE, key
+            assert np.abs(np.asarray(value, np.float64) - expected).max() / scale <= SUMMARY_TOLERANCE.get(name, 1e-3), key
             compared += 1
     assert compared == 16 * golden.sampling["n_sample"]
 

@@ -5,7 +5,7 @@ import pytest
 
 from pfold.errors import ConfigError, InputError
 from pfold.targets.read import read_records, read_targets, target_files
-from pfold.targets.types import Rejection, Target
+from pfold.targets.types import Modification, Rejection, Target
 
 
 def records(tmp_path: Path, text: str | bytes, name: str = "p.fasta") -> list[Target | Rejection]:
@@ -98,3 +98,38 @@ def test_read_targets_raises_the_first_rejection(tmp_path):
         read_targets(path)
     path.write_text(">a\nMK\n")
     assert [t.name for t in read_targets(path)] == ["a"]
+
+
+def test_a_boltz_fasta_is_one_target(tmp_path):
+    (tmp_path / "a.a3m").write_text(">q\nMKT\n")
+    path = tmp_path / "complex.fasta"
+    path.write_text(">A|protein|a.a3m\nMKT\n>B|protein|empty\nGGG\n>C|rna\nGGCU\n>D|smiles\nCC(=O)O\n>E|ccd\nSAH\n")
+    (target,) = read_records(path)
+    a, b, c, d, e = target.entities
+    assert target.name == "complex"
+    assert (a.ids, a.unpaired_msa, b.unpaired_msa) == (("A",), tmp_path / "a.a3m", "")
+    assert (c.kind, d.smiles, e.codes) == ("rna", "CC(=O)O", ("SAH",))
+
+
+def test_a_chai_fasta_is_one_target_with_modified_residues(tmp_path):
+    path = tmp_path / "c.fasta"
+    path.write_text(">protein|name=kinase\nMK(SEP)T\n>ligand|name=x\nC[N+](C)C\n>dna|d\nGATT\n")
+    (target,) = read_records(path)
+    protein, ligand, dna = target.entities
+    assert (protein.sequence, protein.modifications) == ("MKXT", (Modification(3, "SEP"),))
+    assert (ligand.smiles, dna.sequence, dna.ids) == ("C[N+](C)C", "GATT", ("C",))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (">A|protein\nMKT\n>B|protein|gone.a3m\nGG\n", "gone.a3m does not exist"),
+        (">A|protein\nMKT\n>B|dna|x.a3m\nGA\n", 'the alignment "x.a3m" is not supported'),
+        (">A|protein\nMKT\n>other\nGA\n", "not a header such as"),
+        (">A|protein\nMKJ\n", '"J" is not an amino acid'),
+        (">protein|a\nMKT\n>glycan|g\nNAG\n", '"glycan" is not supported'),
+        (">A|protein\n", "the sequence is empty"),
+    ],
+)
+def test_what_is_wrong_in_a_complex_is_named(tmp_path, text, message):
+    assert message in rejection(tmp_path, text)

