@@ -2,6 +2,7 @@ import pytest
 
 from pfold.cli import main
 from pfold.predict import batch as batches
+from pfold.targets.read import read_targets
 from tests.runs import StandInModel, write_fasta
 
 
@@ -42,3 +43,20 @@ def test_weights_list_says_what_the_cache_holds(tmp_path, monkeypatch, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == f"protenix_tiny_default_v0.5.0\t{tmp_path}/protenix_tiny_default_v0.5.0.pt"
     assert lines[2].startswith("protenix_mini_default_v0.5.0\tnot fetched\thttps://")
+
+
+def test_weights_verify_and_unknown_names(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PFOLD_WEIGHTS", str(tmp_path))
+    assert main(["weights", "verify", "protenix-v2"]) == 4
+    assert "protenix-v2 is not in the cache" in capsys.readouterr().err
+    assert main(["weights", "fetch", "protenix_v3"]) == 2
+    assert 'did you mean "protenix-v2"' in capsys.readouterr().err
+
+
+def test_convert_writes_protenix_json(tmp_path, capsys):
+    fasta = write_fasta(tmp_path / "p.fasta", a="MKTAYI:MKTAYI", b="GGG")
+    assert main(["convert", str(fasta), str(tmp_path / "out.json")]) == 0
+    assert [t.name for t in read_targets(tmp_path / "out.json")] == ["a", "b"]
+    (tmp_path / "bad.json").write_text('[{"name": "x", "sequences": [{"peptide": {}}]}]')
+    assert main(["convert", str(tmp_path / "bad.json"), str(tmp_path / "out.json")]) == 3
+    assert '"peptide" is no kind of molecule' in capsys.readouterr().err

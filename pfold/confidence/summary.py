@@ -67,7 +67,7 @@ def _ligand_tokens(features: Arrays, n_token: int) -> np.ndarray:
 
 
 def tm_summary(pae: np.ndarray, has_frame: np.ndarray, asym_id: np.ndarray, is_ligand: np.ndarray) -> dict[str, Any]:
-    """ptm and iptm; chain_ptm and chain_iptm [N_chain]; chain_pair_iptm and chain_pair_iptm_global [N_chain, N_chain]."""
+    """ptm, iptm; chain_ptm and chain_iptm [N_chain]; chain_pair_iptm and chain_pair_iptm_global [N_chain, N_chain]."""
     chains = [np.flatnonzero(asym_id == c) for c in range(asym_id.max() + 1)]
     n, every = len(chains), np.arange(len(asym_id))
     pairs = [(i, j) for i in range(n) for j in range(i + 1, n)]

@@ -79,7 +79,9 @@ def test_summary_values(case):
         for key, value in summary.items():
             expected = np.asarray(golden.arrays[f"summary_{i}_{key}"], np.float64)
             scale = max(1.0, float(np.abs(expected).max()))
-            assert np.abs(np.asarray(value, np.float64) - expected).max() / scale <= SUMMARY_TOLERANCE.get(name, 1e-3), key
+            assert np.abs(np.asarray(value, np.float64) - expected).max() / scale <= SUMMARY_TOLERANCE.get(
+                name, 1e-3
+            ), key
             compared += 1
     assert compared == 16 * golden.sampling["n_sample"]
 

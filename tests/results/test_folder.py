@@ -10,7 +10,7 @@ from pfold.predict.outcome import ResultInfo, Sample, is_done
 from pfold.results.folder import write_result
 from pfold.results.structure import UNTRAINED_REMARK
 from pfold.targets.fasta import merge_chains
-from pfold.targets.types import Target
+from pfold.targets.types import AtomRef, Bond, Entity, Modification, Target
 from tests.runs import StandInModel
 
 TARGET = Target("my target", merge_chains(["MKTAYI", "GGG", "MKTAYI"]))
@@ -111,3 +111,35 @@ def test_a_result_replaces_an_older_one_whole(tmp_path, samples):
     write_result(folder, TARGET, samples, info(), "best")
     assert not (folder / "stray.txt").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+def test_ligands_and_bonds_stand_in_the_structure(tmp_path):
+    glycan = Entity("ligand", "", ("G",), codes=("NAG", "NAG"))
+    smiles = Entity("ligand", "", ("S", "T"), smiles="CCO")
+    protein = Entity("protein", "MNS", ("A",), modifications=(Modification(3, "SEP"),))
+    dna = Entity("dna", "GA", ("D",))
+    bonds = (
+        Bond(AtomRef("A", 2, "ND2"), AtomRef("G", 1, "C1")),
+        Bond(AtomRef("G", 1, "O4"), AtomRef("G", 2, "C1")),
+    )
+    target = Target("mix", (protein, dna, glycan, smiles, Entity("ion", "", ("M",), codes=("MG",))), bonds=bonds)
+    features = featurize(target)
+    out = StandInModel().predict(features, n_sample=1, noise=1)
+    sample = Sample(1, 0, out["coordinate"][0], out["summary"][0], out["full_data"][0])
+    write_result(tmp_path / "mix", target, [sample], info(), "best")
+    structure = gemmi.read_structure(str(tmp_path / "mix/mix_model.cif"))
+    assert [chain.name for chain in structure[0]] == ["A", "D", "G", "S", "T", "M"]
+    assert [r.name for r in structure[0]["A"]] == ["MET", "ASN", "SEP"]
+    assert [r.name for r in structure[0]["G"]] == ["NAG", "NAG"]
+    assert [a.name for a in structure[0]["S"][0]] == ["C1", "C2", "O1"]
+    assert sum(len(r) for chain in structure[0] for r in chain) == len(features["ref_pos"])
+    kinds = {e.name: (e.entity_type.name, e.polymer_type.name) for e in structure.entities}
+    assert kinds["1"] == ("Polymer", "PeptideL")
+    assert kinds["2"] == ("Polymer", "Dna")
+    assert [kinds[n][0] for n in "345"] == ["Branched", "NonPolymer", "NonPolymer"]
+    assert len(structure.connections) == 2
+    text = (tmp_path / "mix/mix_model.cif").read_text()
+    assert "l01 non-polymer" in text
+    assert "HETATM" in text
+    full = json.loads((tmp_path / "mix/mix_confidences.json").read_text())
+    assert len(full["token_res_ids"]) == len(features["token_index"])

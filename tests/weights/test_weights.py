@@ -4,6 +4,7 @@ import http.server
 import json
 import pickle
 import threading
+import tracemalloc
 import zipfile
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from safetensors.numpy import save_file
 
 from pfold.errors import ConfigError, WeightsError
 from pfold.weights.convert import convert_checkpoint
+from pfold.weights.esm import EsmSettings, esm_layout, load_esm
 from pfold.weights.fetch import fetch_weights
 from pfold.weights.layout import checkpoint_layout
 from pfold.weights.load import load_weights, weights_identity
@@ -20,6 +22,7 @@ from pfold.weights.published import MODELS, model_settings
 from pfold.weights.torch_file import read_torch_file
 from pfold.weights.tree import nest
 from pfold.weights.untrained import untrained_weights
+from pfold.weights.verify import verify_checkpoint
 
 TINY = MODELS["protenix_tiny_default_v0.5.0"]
 
@@ -236,3 +239,67 @@ def test_fetch_explains_no_network_and_refuses_another_model(tmp_path, server):
     with pytest.raises(WeightsError, match="not a checkpoint of protenix_tiny"):
         fetch_weights(TINY, tmp_path / "cache", url=server)
     assert not (tmp_path / "cache/protenix_tiny_default_v0.5.0.pt").exists()
+
+
+def test_a_damaged_file_is_noticed(tmp_path, server):
+    good = tmp_path / "protenix_tiny_default_v0.5.0.pt"
+    torch_save(good, untrained_weights(TINY))
+    digest = verify_checkpoint(TINY, good)
+    assert verify_checkpoint(TINY, good, digest.upper()) == digest
+    with pytest.raises(WeightsError, match=r"its SHA-256 is [0-9a-f]{64}, not 00"):
+        verify_checkpoint(TINY, good, "00")
+    content = bytearray(good.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged = tmp_path / "damaged.pt"
+    damaged.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"archive/data/\d+ in it is damaged"):
+        verify_checkpoint(TINY, damaged)
+    _Server.content, _Server.first_bytes = bytes(content), len(content)
+    with pytest.raises(WeightsError, match="is damaged"):
+        fetch_weights(TINY, tmp_path / "cache", url=server)
+    with pytest.raises(WeightsError, match=r"gone\.pt does not exist"):
+        verify_checkpoint(TINY, tmp_path / "gone.pt")
+    (tmp_path / "odd.pt").write_bytes(b"nonsense")
+    with pytest.raises(WeightsError, match=r"not a readable \.pt checkpoint"):
+        verify_checkpoint(TINY, tmp_path / "odd.pt")
+
+
+def test_language_models_are_checked_by_their_own_names(tmp_path, monkeypatch):
+    small = EsmSettings("esm2-small", "esm2_small.pt", 1, 8, 2)
+    weights = {f"encoder.sentence_encoder.{n}": np.ones(s, np.float32) for n, s in esm_layout(small).items()}
+    weights["encoder.lm_head.weight"] = np.ones((33, 8), np.float32)
+    torch_save(tmp_path / "esm2_small.pt", weights)
+    verify_checkpoint(small, tmp_path / "esm2_small.pt")
+    convert_checkpoint(small, tmp_path / "esm2_small.pt", tmp_path / "esm2_small.safetensors")
+    monkeypatch.setenv("PFOLD_WEIGHTS", str(tmp_path))
+    assert set(load_esm(small)) == set(esm_layout(small))
+    weights.popitem()
+    del weights["encoder.sentence_encoder.emb_layer_norm_after.bias"]
+    torch_save(tmp_path / "short.pt", weights)
+    with pytest.raises(WeightsError, match=r"not a checkpoint of esm2-small: 1 missing \(emb_layer_norm_after\.bias\)"):
+        load_esm(small, str(tmp_path / "short.pt"))
+
+
+def test_every_model_has_its_own_defaults():
+    defaults = {name: (m.n_cycle, m.n_step, m.gamma0, m.step_scale_eta, m.use_msa) for name, m in MODELS.items()}
+    assert defaults["protenix_mini_esm_v0.5.0"] == (4, 5, 0.0, 1.0, False)
+    assert defaults["protenix-v2"] == (10, 200, 0.8, 1.5, True)
+    assert len(MODELS) == 9
+    assert {n for n, m in MODELS.items() if m.esm} == {
+        "protenix_mini_esm_v0.5.0",
+        "protenix_mini_ism_v0.5.0",
+        "protenix_base_constraint_v0.5.0",
+    }
+
+
+def test_tensors_are_read_one_by_one(tmp_path):
+    """No second copy of a checkpoint is held: its tensors are made when they are asked for."""
+    path = tmp_path / "protenix_tiny_default_v0.5.0.safetensors"
+    save_file(untrained_weights(TINY), path)
+    tracemalloc.start()
+    loaded = load_weights(TINY, path)
+    for name in loaded:
+        loaded[name].sum()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < path.stat().st_size / 10
