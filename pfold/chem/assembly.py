@@ -3,6 +3,7 @@
 import functools
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,12 +29,10 @@ def build_assembly(target: Target) -> Assembly:
     linked = _linked_atoms(target)
     chains: list[Chain] = []
     bonds: list[tuple[tuple[int, int, int], tuple[int, int, int]]] = []
-    n_unnamed = 0
+    unnamed = _unnamed_ligands(target)
     for number, entity in enumerate(target.entities):
-        if entity.smiles or entity.molecule:
-            n_unnamed += 1
         for copy, chain_id in enumerate(entity.ids):
-            residues, links = _build_chain(entity, target.components, linked.get(chain_id, {}), f"l{n_unnamed:02d}")
+            residues, links = _build_chain(entity, target.components, linked.get(chain_id, {}), unnamed.get(number))
             for first, second in links:
                 bonds.append(((len(chains), *first), (len(chains), *second)))
             chains.append(Chain(chain_id, entity.kind, number, copy, residues))
@@ -90,12 +89,21 @@ def residue_codes(entity: Entity) -> list[str]:
 Links = list[tuple[tuple[int, int], tuple[int, int]]]
 
 
-def _build_chain(entity: Entity, own: str, linked: Linked, unnamed: str) -> tuple[tuple[Residue, ...], Links]:
+def _unnamed_ligands(target: Target) -> dict[int, Residue]:
+    """Entity number -> residue of the ligands that are SMILES or files, called l01, l02, ... as in the reference."""
+    ligands = [(i, e) for i, e in enumerate(target.entities) if e.smiles or e.molecule]
+    return {
+        i: replace(smiles_residue(e.smiles) if e.smiles else molecule_residue(e.molecule), code=f"l{n:02d}")
+        for n, (i, e) in enumerate(ligands, start=1)
+    }
+
+
+def _build_chain(
+    entity: Entity, own: str, linked: Linked, unnamed: Residue | None
+) -> tuple[tuple[Residue, ...], Links]:
     """Residues of a chain, and its links that the model is told of as ((residue, atom), (residue, atom))."""
-    if entity.smiles:
-        return (smiles_residue(entity.smiles, unnamed),), []
-    if entity.molecule:
-        return (molecule_residue(entity.molecule, unnamed),), []
+    if unnamed is not None:
+        return (unnamed,), []
     codes = residue_codes(entity)
     if not entity.is_polymer:
         return tuple(build_residue(c, tuple(linked.get(i, ())), own=own) for i, c in enumerate(codes)), []

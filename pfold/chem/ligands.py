@@ -5,19 +5,22 @@ from collections import Counter
 
 import numpy as np
 from rdkit import Chem
-from rdkit.Chem import rdDistGeom
+from rdkit.Chem.rdDistGeom import EmbedMolecule
 from rdkit.rdBase import BlockLogs
 
 from pfold.chem.types import Residue
 from pfold.errors import InputError
 from pfold.targets.types import LIGAND
 
-CONFORMER_SEED = 1
+# Code of a ligand without one, until it is numbered in its target.
+UNNAMED = "UNL"
+# RDKit's own seed: the reference, which gives none, draws the same conformer for the first SMILES of a program.
+CONFORMER_SEED = 42
 
 
 @functools.lru_cache(maxsize=4096)
-def smiles_residue(smiles: str, code: str) -> Residue:
-    """A SMILES string as one residue, its conformer by ETKDGv3 with a fixed seed.
+def smiles_residue(smiles: str) -> Residue:
+    """A SMILES string as one residue, its conformer by ETKDG with a fixed seed.
 
     Raises InputError for a string that RDKit can't read or embed.
     """
@@ -26,25 +29,23 @@ def smiles_residue(smiles: str, code: str) -> Residue:
     if molecule is None:
         raise InputError(f'the SMILES "{smiles}" can\'t be read; check it, or name the ligand by its CCD code')
     molecule = Chem.AddHs(molecule)
-    options = rdDistGeom.ETKDGv3()
-    options.randomSeed = CONFORMER_SEED  # type: ignore[assignment]
-    if rdDistGeom.EmbedMolecule(molecule, options) != 0:
-        options.useRandomCoords = True  # type: ignore[assignment]
-        if rdDistGeom.EmbedMolecule(molecule, options) != 0:
+    if EmbedMolecule(molecule, randomSeed=CONFORMER_SEED) != 0:
+        # As the reference does for molecules that distance geometry starts badly with.
+        if EmbedMolecule(molecule, randomSeed=CONFORMER_SEED, useRandomCoords=True) != 0:
             raise InputError(f'the SMILES "{smiles}" gives no 3D conformer; give the ligand as a file with coordinates')
-    return _to_residue(molecule, code)
+    return _to_residue(molecule)
 
 
 @functools.lru_cache(maxsize=256)
-def molecule_residue(block: str, code: str) -> Residue:
+def molecule_residue(block: str) -> Residue:
     """An MDL mol block with 3D coordinates as one residue. Raises InputError where RDKit can't read it."""
     molecule = Chem.MolFromMolBlock(block)
     if molecule is None:
         raise InputError("the ligand's mol block can't be read")
-    return _to_residue(molecule, code)
+    return _to_residue(molecule)
 
 
-def _to_residue(molecule: Chem.Mol, code: str) -> Residue:
+def _to_residue(molecule: Chem.Mol) -> Residue:
     """Atoms are named by element and number, as the reference names them; hydrogens are left out."""
     count: Counter[str] = Counter()
     names, numbers, mapped = [], {}, {}
@@ -62,7 +63,7 @@ def _to_residue(molecule: Chem.Mol, code: str) -> Residue:
     bonds = [(index[i], index[j]) for i, j in pairs if heavy[i] and heavy[j]]
     n = int(heavy.sum())
     return Residue(
-        code=code,
+        code=UNNAMED,
         mol_type=LIGAND,
         one_letter_code="?",
         atom_name=np.array(names)[heavy],

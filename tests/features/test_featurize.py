@@ -64,7 +64,7 @@ def test_features_equal_the_reference(name):
 # Features by the shared reference scripts: a branched glycan on two chains; modified nucleotides; disulfides, a metal,
 # an isopeptide and a haem; residues as ligands; contacts and a pocket; RNA with an alignment beside paired proteins, a
 # ligand, DNA and an ion.
-CASES = ["glycan", "modnuc", "bonds", "aalig", "contact", "pairrna"]
+CASES = ["glycan", "modnuc", "bonds", "aalig", "contact", "pairrna", "smiles"]
 
 
 @pytest.mark.parametrize("name", CASES)
