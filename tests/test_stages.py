@@ -68,4 +68,4 @@ def test_rna_is_searched_for_models_that_take_it(tmp_path):
     run_features(config, shard.stem)
     failures = list(RunPaths(config.results).failures.glob("*.json"))
     assert len(failures) == 1
-    assert "the alignment file does not exist" in failures[0].read_text()
+    assert "the search found no alignment of GGCUAGCCUUAGGCAUCGAU... (54 residues)" in failures[0].read_text()

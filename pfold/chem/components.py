@@ -5,10 +5,10 @@ import gzip
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
-from biotite.structure.info.ccd import get_ccd
 
 from pfold.errors import ConfigError, InputError
 from pfold.targets.types import DNA, LIGAND, PROTEIN, RNA
@@ -167,9 +167,17 @@ def _from_block(code: str, block: gemmi.cif.Block, source: str) -> Component:
 
 
 @functools.cache
+def _ccd() -> Any:
+    """biotite's dictionary; imported here because jobs that need no chemistry read this module too."""
+    from biotite.structure.info.ccd import get_ccd
+
+    return get_ccd()
+
+
+@functools.cache
 def _rows(table: str) -> dict[str, slice]:
     """Rows of a CCD table per component; the dictionary keeps each component's rows together."""
-    codes = get_ccd()[table]["comp_id"].as_array(str)
+    codes = _ccd()[table]["comp_id"].as_array(str)
     starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
     ends = np.r_[starts[1:], len(codes)]
     return {str(codes[a]): slice(int(a), int(b)) for a, b in zip(starts, ends, strict=True)}
@@ -177,17 +185,17 @@ def _rows(table: str) -> dict[str, slice]:
 
 @functools.cache
 def _column(table: str, name: str) -> np.ndarray:
-    return get_ccd()[table][name].as_array(str)
+    return _ccd()[table][name].as_array(str)
 
 
 @functools.cache
 def _floats(name: str) -> np.ndarray:
-    return get_ccd()["chem_comp_atom"][name].as_array(np.float32, masked_value=np.nan)
+    return _ccd()["chem_comp_atom"][name].as_array(np.float32, masked_value=np.nan)
 
 
 @functools.cache
 def _component_row() -> dict[str, int]:
-    return {str(code): i for i, code in enumerate(get_ccd()["chem_comp"]["id"].as_array(str))}
+    return {str(code): i for i, code in enumerate(_ccd()["chem_comp"]["id"].as_array(str))}
 
 
 def _bundled(code: str, row: int) -> Component:

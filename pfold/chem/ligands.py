@@ -29,10 +29,9 @@ def smiles_residue(smiles: str) -> Residue:
     if molecule is None:
         raise InputError(f'the SMILES "{smiles}" can\'t be read; check it, or name the ligand by its CCD code')
     molecule = Chem.AddHs(molecule)
-    if EmbedMolecule(molecule, randomSeed=CONFORMER_SEED) != 0:
-        # As the reference does for molecules that distance geometry starts badly with.
-        if EmbedMolecule(molecule, randomSeed=CONFORMER_SEED, useRandomCoords=True) != 0:
-            raise InputError(f'the SMILES "{smiles}" gives no 3D conformer; give the ligand as a file with coordinates')
+    # Random starting coordinates, as in the reference, for molecules that distance geometry starts badly with.
+    if all(EmbedMolecule(molecule, randomSeed=CONFORMER_SEED, useRandomCoords=start) != 0 for start in (False, True)):
+        raise InputError(f'the SMILES "{smiles}" gives no 3D conformer; give the ligand as a file with coordinates')
     return _to_residue(molecule)
 
 

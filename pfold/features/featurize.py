@@ -17,7 +17,8 @@ from pfold.features.msa import (
 from pfold.features.templates import empty_templates, template_features, with_pair_features
 from pfold.features.tokens import check_constraints, tokenize
 from pfold.search.a3m import Alignment, parse_a3m, read_a3m
-from pfold.search.template_select import Template, given_templates
+from pfold.search.template_select import given_templates
+from pfold.search.template_structures import Template
 from pfold.targets.types import Entity, Target
 
 Features = dict[str, np.ndarray]

@@ -7,8 +7,7 @@ import numpy as np
 
 from pfold.chem.components import component
 from pfold.chem.residues import GAP, MSA_TABLES, PROTEIN_ONE_TO_THREE, RESTYPE_INDEX, RESTYPES, UNKNOWN
-from pfold.search.template_select import Template
-from pfold.search.template_structures import ATOM37
+from pfold.search.template_structures import ATOM37, Template
 from pfold.targets.types import LIGAND, PROTEIN, Target
 
 Arrays = dict[str, np.ndarray]

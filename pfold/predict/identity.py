@@ -8,7 +8,7 @@ from pfold.files import digest, file_digest
 from pfold.search.store import alignment_id
 from pfold.targets.types import PROTEIN, RNA, Entity, Target
 from pfold.weights.esm import esm_file, esm_settings
-from pfold.weights.load import cached_digest, weights_identity
+from pfold.weights.load import cached_digest, resolve_weights, weights_identity
 from pfold.weights.published import UNTRAINED
 
 # Raised when a release changes the numbers of features or predictions, so that older ones are made anew.
@@ -45,6 +45,12 @@ def esm_identity(config: RunConfig) -> str:
         return ""
     path = esm_file(esm_settings(config.model.esm), config.esm_weights)
     return f"{config.model.esm} {UNTRAINED if path is None else cached_digest(path)}"
+
+
+def weights_files(config: RunConfig) -> list[Path]:
+    """The checkpoints a run reads; none where weights are untrained. Raises WeightsError where one is missing."""
+    esm = esm_file(esm_settings(config.model.esm), config.esm_weights) if config.model.esm else None
+    return [path for path in (resolve_weights(config.model, config.weights), esm) if path is not None]
 
 
 def entity_alignment(entity: Entity, run: RunIdentity, config: RunConfig) -> str:

@@ -16,7 +16,8 @@ from pfold.predict.identity import esm_identity, needs_search
 from pfold.search.a3m import Alignment, query_only
 from pfold.search.store import AlignmentStore, TemplateHitStore, keyed_path
 from pfold.search.template_hits import TemplateHit, read_template_hits
-from pfold.search.template_select import Template, select_templates
+from pfold.search.template_select import select_templates
+from pfold.search.template_structures import Template
 from pfold.targets.types import PROTEIN, RNA, Entity, Target
 
 logger = logging.getLogger(__name__)

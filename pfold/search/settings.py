@@ -8,7 +8,7 @@ from typing import Literal
 from pfold.errors import ConfigError
 from pfold.files import digest, file_digest
 
-Engine = Literal["jackhmmer", "mmseqs2", "colabfold_server", "none"]
+Engine = Literal["jackhmmer", "mmseqs2", "colabfold_server", "precomputed", "none"]
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,30 @@ class SearchSettings:
             find_mmseqs()
             check_databases(self.databases)
             return
+        if self.engine == "precomputed":
+            self._check_folders()
+            return
         for path in self.databases:
             if not path.is_file():
                 raise ConfigError(f"search.databases: {path} does not exist")
+
+    def _check_folders(self) -> None:
+        from pfold.search.precomputed import a3m_files
+
+        for folder in self.databases:
+            if not folder.is_dir() or not a3m_files(folder):
+                raise ConfigError(f"search.databases: {folder} is no folder of .a3m (or .a3m.gz) files")
+
+    def files(self) -> list[Path]:
+        """The files that the searches read, which a workflow watches; of an MMseqs2 database, its index."""
+        found = list(self.rna_databases)
+        if self.templates.seqres is not None:
+            found.append(self.templates.seqres)
+        if self.engine == "mmseqs2":
+            found += [path.with_name(f"{path.name}.index") for path in self.databases]
+        elif self.engine in ("jackhmmer", "precomputed"):
+            found += self.databases
+        return found
 
     def identity(self) -> str:
         """Hash of everything that changes a protein's alignment, the databases' contents included."""
@@ -86,6 +107,11 @@ class SearchSettings:
             # Databases of a hundred gigabytes are told apart by their index, not read through.
             databases = [file_digest(path.with_name(f"{path.name}.index")) for path in self.databases]
             return digest(self.engine, databases, self.max_hits)
+        if self.engine == "precomputed":
+            from pfold.search.precomputed import a3m_files
+
+            files = [path for folder in self.databases for path in a3m_files(folder)]
+            return digest(self.engine, [[path.name, path.stat().st_size] for path in files], self.max_hits)
         databases = [file_digest(path) for path in self.databases]
         return digest(self.engine, databases, self.n_iterations, self.e_value, self.max_hits)
 

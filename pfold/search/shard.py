@@ -69,6 +69,14 @@ def _search_proteins(
         for part in progress([keys[i : i + size] for i in range(0, len(keys), size)], "search", "request"):
             found = colabfold_server.search({k: proteins[k] for k in part}, settings, store.folder / "pending")
             yield from found.items()
+    elif settings.engine == "precomputed":
+        from pfold.search import precomputed
+
+        for key, sequence in proteins.items():
+            alignment = precomputed.search(sequence, settings)
+            # The features of its targets then fail by name, and the others go on.
+            if alignment is not None:
+                yield key, alignment
     else:
         for key, sequence in progress(list(proteins.items()), "search", "sequence"):
             yield key, jackhmmer.search(sequence, settings, cpus)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from pfold.errors import InputError
 from pfold.files import digest, read_json, write_json, write_text
 from pfold.search.a3m import Alignment, format_a3m, read_a3m
 from pfold.search.template_hits import TemplateHit
@@ -34,6 +35,8 @@ class AlignmentStore:
 
     def read(self, key: str, query: str) -> Alignment:
         """The alignment of a key. Raises InputError where it is missing or does not fit the query."""
+        if key not in self:
+            raise InputError(f"the search found no alignment of {query[:20]}... ({len(query)} residues)")
         return read_a3m(self.path(key), query)
 
     def write(self, key: str, alignment: Alignment) -> None:

@@ -3,7 +3,6 @@
 import datetime
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import kalign
@@ -11,7 +10,7 @@ import numpy as np
 
 from pfold.errors import InputError
 from pfold.search.template_hits import TemplateHit
-from pfold.search.template_structures import ATOM37, TemplateChain, find_structure, read_template_chain
+from pfold.search.template_structures import ATOM37, Template, TemplateChain, find_structure, read_template_chain
 from pfold.targets.types import TemplateStructure
 
 logger = logging.getLogger(__name__)
@@ -25,19 +24,6 @@ DUPLICATE_FRACTION = 0.95
 MIN_ATOMS = 5
 MAX_CA_DISTANCE = 150.0
 _CA = ATOM37.index("CA")
-
-
-@dataclass(frozen=True, eq=False)
-class Template:
-    """A template on the residues of the query: letters ("-" where it has none) and atoms.
-
-    positions [N, 37, 3] float32 (Å, centred), mask [N, 37] bool.
-    """
-
-    name: str
-    sequence: str
-    positions: np.ndarray
-    mask: np.ndarray
 
 
 def select_templates(query: str, hits: Sequence[TemplateHit], mirror: Path, max_date: datetime.date) -> list[Template]:

@@ -70,6 +70,19 @@ class TemplateChain:
     released: datetime.date | None
 
 
+@dataclass(frozen=True, eq=False)
+class Template:
+    """A template on the residues of the query: letters ("-" where it has none) and atoms.
+
+    positions [N, 37, 3] float32 (Å, centred), mask [N, 37] bool.
+    """
+
+    name: str
+    sequence: str
+    positions: np.ndarray
+    mask: np.ndarray
+
+
 def find_structure(mirror: Path, pdb_id: str) -> Path:
     """The file of an entry in a mirror of the PDB, flat or in folders by the id's middle letters, plain or .gz.
 

@@ -13,8 +13,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from pfold.errors import ConfigError, SearchError
-from pfold.search import colabfold_server, mmseqs, nhmmer
+from pfold.errors import ConfigError, InputError, SearchError
+from pfold.search import colabfold_server, mmseqs, nhmmer, precomputed
 from pfold.search.pairing import species_of
 from pfold.search.settings import SearchSettings
 from pfold.search.shard import Query, search_shard
@@ -215,3 +215,25 @@ def test_packed_alignments_are_read(tmp_path):
 
     (tmp_path / "a.a3m.gz").write_bytes(gzip.compress(b">q\nMKT\n>h\nM-T\n"))
     assert len(read_a3m(tmp_path / "a.a3m.gz", "MKT")) == 2
+
+
+def test_alignments_made_elsewhere_are_found_by_their_query(tmp_path):
+    (tmp_path / "in/sub").mkdir(parents=True)
+    (tmp_path / "in/a.a3m").write_text("#6\t1\n>101\nMKTAYI\n>h\nMK-AYI\n")
+    (tmp_path / "in/sub/b.a3m.gz").write_bytes(gzip.compress(b">101\nMKTAYI\n>i\nMRTAYI\n>j\nMK-AYI\n"))
+    settings = SearchSettings("precomputed", databases=(tmp_path / "in",))
+    settings.check()
+    store = AlignmentStore(tmp_path / "store")
+    search_shard([Query("aa", "MKTAYI"), Query("bb", "GGGSW")], settings, store, 1)
+    assert store.read("aa", "MKTAYI").sequences == ("MKTAYI", "MK-AYI", "MRTAYI")
+    with pytest.raises(InputError, match=r"the search found no alignment of GGGSW\.\.\. \(5 residues\)"):
+        store.read("bb", "GGGSW")
+    before = settings.identity()
+    (tmp_path / "in/c.a3m").write_text(">q\nGGGSW\n")
+    assert settings.identity() != before
+    with pytest.raises(ConfigError, match="gone is no folder of"):
+        SearchSettings("precomputed", databases=(tmp_path / "gone",)).check()
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/x.a3m.gz").write_bytes(b"nonsense")
+    with pytest.raises(SearchError, match="the alignment can't be read"):
+        precomputed.search("MKTAYI", SearchSettings("precomputed", databases=(tmp_path / "bad",)))

@@ -7,14 +7,15 @@ from snakemake.exceptions import WorkflowError
 
 from pfold.config import parse_config
 from pfold.errors import PfoldError
+from pfold.predict.identity import weights_files
 from pfold.predict.plan import note_lost_results
 from pfold.targets.read import target_files
-from pfold.weights.load import resolve_weights
 
 try:
     CONFIG = parse_config(config)
     TARGET_FILES = [str(path) for path in target_files(CONFIG.targets)]
-    WEIGHTS_FILE = resolve_weights(CONFIG.model, CONFIG.weights)
+    WEIGHTS_FILES = [str(path) for path in weights_files(CONFIG)]
+    COMPONENTS = [str(CONFIG.components)] if CONFIG.components else []
     CONFIG.search.check()
 except PfoldError as error:
     raise WorkflowError(str(error)) from None

@@ -2,8 +2,9 @@ checkpoint plan:
     input:
         targets=f"{RESULTS}/targets.parquet",
         lost=f"{RESULTS}/lost.json",
-        weights=[str(WEIGHTS_FILE)] if WEIGHTS_FILE else [],
-        databases=[str(path) for path in CONFIG.search.databases],
+        weights=WEIGHTS_FILES,
+        databases=[str(path) for path in CONFIG.search.files()],
+        components=COMPONENTS,
     output:
         plan=directory(f"{RESULTS}/plan"),
     log:

@@ -1,6 +1,7 @@
 rule targets:
     input:
         TARGET_FILES,
+        components=COMPONENTS,
     output:
         table=f"{RESULTS}/targets.parquet",
         csv=f"{RESULTS}/targets.csv",
@@ -10,5 +11,6 @@ rule targets:
         "../envs/pfold.yaml"
     params:
         max_tokens=CONFIG.max_tokens,
+        model=CONFIG.model.name,
     script:
         "../scripts/targets.py"
