@@ -14,8 +14,9 @@ import pandas as pd
 from pfold.chem.components import use_components
 from pfold.config import RunConfig, parse_config
 from pfold.errors import InputError, PfoldError, exit_code
+from pfold.features.constraints import constraint_features
 from pfold.features.store import FeatureStore
-from pfold.features.tokens import check_constraints, count_tokens
+from pfold.features.tokens import check_constraints, count_tokens, tokenize
 from pfold.files import read_json, write_json
 from pfold.logs import progress, start_logging
 from pfold.predict.inputs import embed_missing, target_features
@@ -51,7 +52,9 @@ def _check_target(target: Target, config: RunConfig) -> int:
         raise InputError(
             f"{config.model.name} takes no contacts and pockets; fold this target with protenix_base_constraint_v0.5.0"
         )
-    check_constraints(target)
+    if target.contacts or target.pockets:
+        check_constraints(target)
+        constraint_features(target, tokenize(target))
     for entity in target.entities:
         if entity.templates and not config.use_templates:
             logger.warning("%s: its templates are not used: %s takes none", target.name, config.model.name)

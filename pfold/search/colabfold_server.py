@@ -15,6 +15,7 @@ from typing import Any
 from pfold.errors import SearchError
 from pfold.files import digest, read_json, write_json
 from pfold.search.a3m import Alignment, parse_a3m, query_only
+from pfold.search.pairing import with_taxon
 from pfold.search.settings import SearchSettings
 
 logger = logging.getLogger(__name__)
@@ -43,13 +44,14 @@ def search(
     note = pending / f"{digest('server', settings.server, sorted(sequences.values()))}.json"
     ticket = _ticket(note, settings.server, [sequences[key] for key in keys], sleep)
     raw = _request(f"{settings.server}/result/download/{ticket}", None, sleep)
-    rows = _read_answer(raw, settings.server)
+    answer = _read_answer(raw, settings.server)
     note.unlink(missing_ok=True)
     found = {}
     for i, key in enumerate(keys):
         alignment = query_only(sequences[key])
-        for text in rows.get(FIRST_QUERY + i, []):
-            alignment = alignment + parse_a3m(text.splitlines(), sequences[key], f"{settings.server}'s answer")
+        for text in answer.get(FIRST_QUERY + i, []):
+            rows = parse_a3m(text.splitlines(), sequences[key], f"{settings.server}'s answer")
+            alignment = alignment + Alignment(tuple(with_taxon(d) for d in rows.descriptions), rows.sequences)
         found[key] = alignment.deduplicated().first(settings.max_hits + 1)
     return found
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pfold.errors import ConfigError, SearchError
 from pfold.search.a3m import Alignment, parse_a3m, query_only
+from pfold.search.pairing import with_taxon
 from pfold.search.settings import SearchSettings
 
 logger = logging.getLogger(__name__)
@@ -121,4 +122,5 @@ class _Search:
         if not path.is_file():
             return query_only(sequence)
         text = path.read_text(encoding="ascii", errors="replace").replace("\0", "")
-        return parse_a3m(text.splitlines(), sequence, f"mmseqs' alignment of query {query}")
+        found = parse_a3m(text.splitlines(), sequence, f"mmseqs' alignment of query {query}")
+        return Alignment(tuple(with_taxon(d) for d in found.descriptions), found.sequences)

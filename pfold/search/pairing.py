@@ -9,6 +9,10 @@ import numpy as np
 _UNIPROT = re.compile(r"(?:tr|sp)\|[A-Z0-9]{6,10}(?:_\d+)?\|(?:[A-Z0-9]{1,10}_)([A-Z0-9]{1,5})")
 _UNIREF = re.compile(r"UniRef100_[^_]+_([^_/]+)")
 
+# A UniRef cluster's header: "UniRef90_P12345 Some protein n=1 Tax=Homo sapiens TaxID=9606 RepID=...".
+_CLUSTER = re.compile(r"UniRef\d+_([^_\s/]+)(?=[\s/])")
+_TAXON = re.compile(r"\bTaxID=(\d+)")
+
 # At most this many rows of one species take part (reference: FeatureAssemblyLine).
 MAX_ROWS_PER_SPECIES = 600
 
@@ -18,6 +22,18 @@ def species_of(description: str) -> str:
     description = description.strip()
     match = _UNIPROT.match(description) or _UNIREF.match(description)
     return match.group(1) if match else ""
+
+
+def with_taxon(description: str) -> str:
+    """A UniRef cluster's header as the name that pairing knows, "UniRef100_P12345_9606"; others as they are.
+
+    The place of a hit ("/12-140") is kept.
+    """
+    cluster, taxon = _CLUSTER.match(description), _TAXON.search(description)
+    if not cluster or not taxon:
+        return description
+    place = re.match(r"/\d+-\d+", description[cluster.end() :])
+    return f"UniRef100_{cluster[1]}_{taxon[1]}{place[0] if place else ''}"
 
 
 def _rows_by_species(descriptions: Sequence[str]) -> dict[str, np.ndarray]:

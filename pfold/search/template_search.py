@@ -3,15 +3,15 @@
 import re
 from pathlib import Path
 
-from pyhmmer.easel import Alphabet, DigitalMSA, TextMSA, TextSequence
+from pyhmmer.easel import DigitalMSA, TextMSA, TextSequence
 from pyhmmer.hmmer import hmmsearch
 from pyhmmer.plan7 import HMM, Background, Builder, Hit
 
 from pfold.search.a3m import Alignment, aligned_rows
-from pfold.search.jackhmmer import load_database
+from pfold.search.database import ALPHABETS, as_text, load_database
 from pfold.search.template_hits import TemplateHit
+from pfold.targets.types import PROTEIN
 
-_ALPHABET: Alphabet = Alphabet.amino()
 _NAME = re.compile(r"([A-Za-z0-9]{4})_(\w+)")
 # As AlphaFold 3 runs hmmsearch for templates.
 E_VALUE = 100.0
@@ -35,16 +35,14 @@ def build_profile(alignment: Alignment) -> HMM:
     """The profile HMM of an alignment, whose query is its first row."""
     rows = aligned_rows(alignment)[:MAX_ROWS]
     sequences = [TextSequence(name=f"row{i}", sequence=row) for i, row in enumerate(rows)]
-    msa: DigitalMSA = TextMSA(name="query", sequences=sequences).digitize(_ALPHABET)
+    msa: DigitalMSA = TextMSA(name="query", sequences=sequences).digitize(ALPHABETS[PROTEIN])
     # symfrac=0: every column of the query is one of the profile.
-    hmm, _, _ = Builder(_ALPHABET, symfrac=0.0).build_msa(msa, Background(_ALPHABET))
+    hmm, _, _ = Builder(ALPHABETS[PROTEIN], symfrac=0.0).build_msa(msa, Background(ALPHABETS[PROTEIN]))
     return hmm
 
 
 def _to_hit(hit: Hit) -> TemplateHit | None:
-    name = hit.name if isinstance(hit.name, str) else hit.name.decode()
-    description = hit.description or ""
-    description = description if isinstance(description, str) else description.decode()
+    name, description = as_text(hit.name), as_text(hit.description)
     match = _NAME.match(name)
     if match is None or ("mol:" in description and "mol:protein" not in description):
         return None

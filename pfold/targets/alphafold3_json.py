@@ -14,6 +14,7 @@ from pfold.targets.fields import (
     model_seeds,
     modifications,
     only_key,
+    own_alignment,
     polymer_sequence,
     refuse_unknown,
     text,
@@ -94,20 +95,11 @@ def _polymer(item: Item, kind: str, where: str, folder: Path) -> Entity:
         kind,
         polymer_sequence(item, kind, where),
         (),
-        unpaired_msa=_alignment(item, "unpairedMsa", where, folder),
-        paired_msa=_alignment(item, "pairedMsa", where, folder),
+        unpaired_msa=own_alignment(item, "unpairedMsa", where, folder),
+        paired_msa=own_alignment(item, "pairedMsa", where, folder),
         templates=_templates(item.get("templates"), where, folder),
         modifications=modifications(item.get("modifications"), *keys, where),
     )
-
-
-def _alignment(item: Item, key: str, where: str, folder: Path) -> Path | str | None:
-    inline, path = item.get(key), item.get(f"{key}Path")
-    if inline is not None and path:
-        raise InputError(f'{where}: "{key}" and "{key}Path" are both given; keep one')
-    if path:
-        return existing_file(folder, path, f"{key}Path", where)
-    return None if inline is None else str(inline)
 
 
 def _templates(value: Any, where: str, folder: Path) -> tuple[TemplateStructure, ...] | None:

@@ -88,6 +88,16 @@ def existing_file(folder: Path, value: Any, key: str, where: str) -> Path:
     return path
 
 
+def own_alignment(item: Item, key: str, where: str, folder: Path) -> Path | str | None:
+    """The alignment of a key, as text, or of its "...Path", as a file. Raises InputError where both are given."""
+    inline, path = item.get(key), item.get(f"{key}Path")
+    if inline is not None and path:
+        raise InputError(f'{where}: "{key}" and "{key}Path" are both given; keep one')
+    if path:
+        return existing_file(folder, path, f"{key}Path", where)
+    return None if inline is None else str(inline)
+
+
 def polymer_sequence(item: Item, kind: str, where: str) -> str:
     """The sequence of a polymer, in capitals. Raises InputError, naming the position, for a letter it can't have."""
     value = item.get("sequence")

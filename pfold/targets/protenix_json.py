@@ -19,6 +19,7 @@ from pfold.targets.fields import (
     modifications,
     number,
     only_key,
+    own_alignment,
     polymer_sequence,
     refuse_unknown,
     refuse_used,
@@ -123,8 +124,8 @@ def _polymer(item: Item, kind: str, where: str, folder: Path) -> Entity:
     refuse_unknown(item, _CHAIN_KEYS[kind], where)
     refuse_used(item, _UNSUPPORTED, where)
     keys = ("ptmType", "ptmPosition") if kind == PROTEIN else ("modificationType", "basePosition")
-    paired = _alignment(item, "pairedMsa", where, folder)
-    unpaired = _alignment(item, "unpairedMsa", where, folder)
+    paired = own_alignment(item, "pairedMsa", where, folder)
+    unpaired = own_alignment(item, "unpairedMsa", where, folder)
     if paired is None and unpaired is None and item.get("msa"):
         unpaired, paired = _precomputed(item["msa"], where, folder)
     templates: Path | tuple[()] | None = None
@@ -143,16 +144,6 @@ def _polymer(item: Item, kind: str, where: str, folder: Path) -> Entity:
         templates=templates,
         modifications=modifications(item.get("modifications"), *keys, where),
     )
-
-
-def _alignment(item: Item, key: str, where: str, folder: Path) -> Path | str | None:
-    """The alignment of a key, as text, or of its "...Path", as a file; both at once are an error."""
-    inline, path = item.get(key), item.get(f"{key}Path")
-    if inline is not None and path:
-        raise InputError(f'{where}: "{key}" and "{key}Path" are both given; keep one')
-    if inline is not None:
-        return str(inline)
-    return existing_file(folder, path, f"{key}Path", where) if path else None
 
 
 def _precomputed(value: Any, where: str, folder: Path) -> tuple[Path | None, Path | None]:

@@ -15,6 +15,7 @@ import pytest
 
 from pfold.errors import ConfigError, InputError, SearchError
 from pfold.search import colabfold_server, mmseqs, nhmmer, precomputed
+from pfold.search.database import load_database
 from pfold.search.pairing import species_of
 from pfold.search.settings import SearchSettings
 from pfold.search.shard import Query, search_shard
@@ -207,7 +208,7 @@ def test_rna_is_aligned_to_the_query(tmp_path):
         SearchSettings("none", rna_databases=(tmp_path / "gone",)).check()
     (tmp_path / "bad.fasta").write_text("nonsense\n")
     with pytest.raises(SearchError, match="can't be read as RNA FASTA"):
-        nhmmer.load_rna_database(tmp_path / "bad.fasta")
+        load_database(tmp_path / "bad.fasta", "rna")
 
 
 def test_packed_alignments_are_read(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from pfold.errors import ConfigError, SearchError
 from pfold.search import shard
 from pfold.search.jackhmmer import search
+from pfold.search.pairing import species_of
 from pfold.search.settings import SearchSettings
 from pfold.search.store import AlignmentStore, alignment_id
 
@@ -67,6 +68,14 @@ def test_a_shard_searches_only_what_the_store_lacks(tmp_path, monkeypatch):
     searched.clear()
     shard.search_shard(queries, settings, store, 1)
     assert searched == [UBIQUITIN]
+
+
+def test_uniref_names_get_their_taxon(tmp_path):
+    database = tmp_path / "uniref.fasta"
+    homolog = UBIQUITIN[:30] + "A" + UBIQUITIN[31:]
+    database.write_text(f">UniRef90_Q99 Ubiquitin n=2 Tax=Mus musculus TaxID=10090 RepID=X_MOUSE\n{homolog}\n")
+    found = search(UBIQUITIN, SearchSettings(databases=(database,)))
+    assert [species_of(d) for d in found.descriptions] == ["", "10090"]
 
 
 @pytest.mark.shared

@@ -1,4 +1,4 @@
-from pfold.search.pairing import pair_rows, species_of
+from pfold.search.pairing import pair_rows, species_of, with_taxon
 
 
 def test_species_of_uniprot_and_uniref_headers():
@@ -23,3 +23,12 @@ def test_species_in_all_chains_before_species_in_some():
 
 def test_without_species_only_the_queries_pair():
     assert pair_rows([["query", "hit"], ["query", "hit"]], 100).tolist() == [[0, 0]]
+
+
+def test_uniref_headers_with_a_taxon_are_paired():
+    cluster = "UniRef90_P12345 Some protein n=3 Tax=Homo sapiens TaxID=9606 RepID=X_HUMAN"
+    assert with_taxon(cluster) == "UniRef100_P12345_9606"
+    assert with_taxon("UniRef100_Q1/5-90 thing TaxID=10090") == "UniRef100_Q1_10090/5-90"
+    assert species_of(with_taxon(cluster)) == "9606"
+    for other in ("sp|P12345|NAME_HUMAN protein OX=9606", "UniRef100_P1_9606/1-9", "hit TaxID=1"):
+        assert with_taxon(other) == other
