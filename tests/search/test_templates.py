@@ -6,8 +6,9 @@ import pytest
 
 import pfold
 from pfold.errors import ConfigError, InputError, SearchError
-from pfold.features.featurize import assemble, featurize
+from pfold.features.featurize import featurize
 from pfold.features.schema import check_features
+from pfold.features.templates import with_pair_features
 from pfold.predict.inputs import target_features
 from pfold.search.a3m import query_only
 from pfold.search.settings import SearchSettings, TemplateSettings
@@ -17,6 +18,7 @@ from pfold.search.template_search import search_templates
 from pfold.search.template_select import align_pair, given_templates, map_template, select_templates
 from pfold.search.template_structures import ATOM37, find_structure, read_template_chain
 from pfold.targets.types import Entity, Target, TemplateStructure
+from tests.conftest import DATA
 from tests.runs import make_config
 
 ALWAYS = datetime.date(2100, 1, 1)
@@ -132,11 +134,30 @@ def test_template_features_are_distances_and_directions(shared):
     assert not features["template_distogram"][1:].any()
 
 
+QUERY = "VLHVWAKVEAGGHGQDILIRLFKSHPETLEKFDRFKHLKTEAEMKASEDLKKAGVTVL"
+
+
 @pytest.mark.shared
-def test_the_reference_makes_the_same_of_the_same_atoms(shared):
-    """Pair features of the recorded nucleic_template run come from its made-up atoms, which it does not keep."""
-    target = Target("t", (Entity("protein", "MKTAYIAKQR", ("A",)),))
-    assert not assemble(target)["template_atom_mask"].any()
+def test_template_features_equal_the_references(shared, tmp_path):
+    """Made by the reference from the same hit and file: residues 11 to 70 of 102m, four of which the query lacks."""
+    expected = np.load(DATA / "template_102m.npz")
+    chain = read_template_chain(find_structure(shared / "data/mmcif", "102m"), "A").sequence
+    hits = tmp_path / "t.a3m"
+    hits.write_text(f">102m_A/11-68 [subseq from] mol:protein length:154  MYOGLOBIN\n{chain[10:68]}\n")
+    target = Target("t", (Entity("protein", QUERY, ("A", "B"), templates=hits),))
+    config = make_config(
+        tmp_path,
+        tmp_path,
+        model="protenix_base_default_v1.0.0",
+        search={"engine": "none", "templates": {"mmcif": str(shared / "data/mmcif")}},
+    )
+    features = with_pair_features(target_features(target, [""], config))
+    n = len(QUERY)
+    for name in expected.files:
+        for start in (0, n):
+            own = features[name][0][start : start + n]
+            own = own if "atom" in name or own.ndim == 1 else own[:, start : start + n]
+            np.testing.assert_allclose(own, expected[name], atol=1e-5, err_msg=name)
 
 
 @pytest.mark.shared
