@@ -3,6 +3,7 @@
 import functools
 import logging
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from rdkit import Chem
@@ -17,6 +18,8 @@ logger = logging.getLogger(__name__)
 # ETKDG draws one of many conformers. For residues and the more usual ligands these seeds draw one near the reference's
 # (interatomic distances mostly within 0.2 Å rms), so that features can be compared; all others take the default.
 DEFAULT_SEED = 1
+# Seconds that a conformer may take, as in the reference.
+TIMEOUT = 90
 _BOND_TYPES = {
     "SING": Chem.BondType.SINGLE,
     "DOUB": Chem.BondType.DOUBLE,
@@ -47,6 +50,13 @@ def reference_conformer(comp: Component) -> tuple[np.ndarray, np.ndarray]:
     return np.nan_to_num(comp.ideal), valid
 
 
+def etkdg(seed: int, random_start: bool = False) -> rdDistGeom.EmbedParameters:
+    """Options of ETKDGv3 with a seed and a limit on the time it takes."""
+    options: Any = rdDistGeom.ETKDGv3()
+    options.randomSeed, options.useRandomCoords, options.timeout = seed, random_start, TIMEOUT
+    return options
+
+
 def to_molecule(comp: Component) -> Chem.Mol:
     """RDKit molecule of a component, stereochemistry from its ideal coordinates. Raises rdkit's sanitisation errors."""
     molecule = Chem.RWMol()
@@ -67,8 +77,7 @@ def to_molecule(comp: Component) -> Chem.Mol:
 
 def _embed(comp: Component) -> np.ndarray | None:
     """Positions by ETKDGv3, or None where RDKit can't read or embed the component."""
-    options = rdDistGeom.ETKDGv3()
-    options.randomSeed = conformer_seeds().get(comp.code, DEFAULT_SEED)  # type: ignore[assignment]
+    options = etkdg(conformer_seeds().get(comp.code, DEFAULT_SEED))
     # RDKit's own lines about single ions and the like would stand between pfold's.
     with BlockLogs():
         try:

@@ -8,6 +8,7 @@ from rdkit import Chem
 from rdkit.Chem.rdDistGeom import EmbedMolecule
 from rdkit.rdBase import BlockLogs
 
+from pfold.chem.conformers import etkdg
 from pfold.chem.types import Residue
 from pfold.errors import InputError
 from pfold.targets.types import LIGAND
@@ -30,7 +31,7 @@ def smiles_residue(smiles: str) -> Residue:
         raise InputError(f'the SMILES "{smiles}" can\'t be read; check it, or name the ligand by its CCD code')
     molecule = Chem.AddHs(molecule)
     # Random starting coordinates, as in the reference, for molecules that distance geometry starts badly with.
-    if all(EmbedMolecule(molecule, randomSeed=CONFORMER_SEED, useRandomCoords=start) != 0 for start in (False, True)):
+    if all(EmbedMolecule(molecule, etkdg(CONFORMER_SEED, start)) != 0 for start in (False, True)):
         raise InputError(f'the SMILES "{smiles}" gives no 3D conformer; give the ligand as a file with coordinates')
     return _to_residue(molecule)
 

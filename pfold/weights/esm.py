@@ -9,11 +9,10 @@ import numpy as np
 
 from pfold.errors import ConfigError, WeightsError
 from pfold.weights.load import cache_folder, cached_file, name_problems, read_checkpoint
-from pfold.weights.published import AUTO, UNTRAINED
+from pfold.weights.published import AUTO, CHECKPOINT_URL, UNTRAINED
 from pfold.weights.untrained import untrained_tensor
 
 ESM_URL = "https://dl.fbaipublicfiles.com/fair-esm/models"
-ISM_URL = "https://af3-dev.tos-cn-beijing.volces.com/release_model"
 N_LETTER = 33
 # Parts of the published checkpoints that embeddings do not need, and prefixes of names.
 _UNUSED = re.compile(r"lm_head\.|contact_head\.|.*\.rot_emb\.inv_freq$")
@@ -22,7 +21,7 @@ _PREFIX = re.compile(r"^(encoder\.sentence_encoder\.|encoder\.)")
 
 @dataclass(frozen=True)
 class EsmSettings:
-    """Size of a published ESM-2 model and the name of its file."""
+    """Size of a published ESM-2 model, the name of its file, and where that is; Protenix keeps those that it takes."""
 
     name: str
     file: str
@@ -44,10 +43,10 @@ ESM_MODELS: dict[str, EsmSettings] = {
         EsmSettings("esm2-35m", "esm2_t12_35M_UR50D.pt", 12, 480, 20),
         EsmSettings("esm2-150m", "esm2_t30_150M_UR50D.pt", 30, 640, 20),
         EsmSettings("esm2-650m", "esm2_t33_650M_UR50D.pt", 33, 1280, 20),
-        EsmSettings("esm2-3b", "esm2_t36_3B_UR50D.pt", 36, 2560, 40),
+        EsmSettings("esm2-3b", "esm2_t36_3B_UR50D.pt", 36, 2560, 40, CHECKPOINT_URL),
         EsmSettings("esm2-15b", "esm2_t48_15B_UR50D.pt", 48, 5120, 40),
         # ESM2-3B tuned on structures (ISM), which protenix_mini_ism takes.
-        EsmSettings("esm2-3b-ism", "esm2_t36_3B_UR50D_ism.pt", 36, 2560, 40, ISM_URL),
+        EsmSettings("esm2-3b-ism", "esm2_t36_3B_UR50D_ism.pt", 36, 2560, 40, CHECKPOINT_URL),
     )
 }
 
