@@ -13,6 +13,8 @@ from typing import Any
 
 import pandas as pd
 
+_LARGE = 64 * 1024 * 1024
+
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
@@ -95,6 +97,26 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file's content, in hex."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def large_file_digest(path: Path) -> str:
+    """`file_digest` of a checkpoint or database.
+
+    That of a file over 64 MB is kept beside it while it does not change, where its folder can be written.
+    """
+    status = path.stat()
+    if status.st_size < _LARGE:
+        return file_digest(path)
+    stamp = f"{status.st_size} {status.st_mtime_ns}"
+    note = path.with_name(path.name + ".sha256")
+    if note.is_file():
+        known, _, value = note.read_text().rpartition(" ")
+        if known == stamp:
+            return value
+    value = file_digest(path)
+    if os.access(path.parent, os.W_OK):
+        write_text(note, f"{stamp} {value}")
+    return value
 
 
 def _sync(path: Path) -> None:

@@ -1,6 +1,15 @@
 import pytest
 
-from pfold.files import atomic_file, atomic_folder, digest, remove_leftovers, write_text
+from pfold import files
+from pfold.files import (
+    atomic_file,
+    atomic_folder,
+    digest,
+    file_digest,
+    large_file_digest,
+    remove_leftovers,
+    write_text,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -45,3 +54,17 @@ def test_leftovers_of_a_killed_write_are_removed_and_those_of_others_kept(tmp_pa
     remove_leftovers(tmp_path / "d")
     assert sorted(p.name for p in tmp_path.iterdir()) == [".other.x3.tmp", "d"]
     remove_leftovers(tmp_path / "missing" / "d")
+
+
+def test_digests_of_large_files_are_kept_while_they_do_not_change(tmp_path, monkeypatch):
+    path = tmp_path / "db.fasta"
+    path.write_bytes(b">a\nMKT\n")
+    assert large_file_digest(path) == file_digest(path)
+    assert list(tmp_path.iterdir()) == [path]
+    monkeypatch.setattr(files, "_LARGE", 1)
+    first = large_file_digest(path)
+    assert (tmp_path / "db.fasta.sha256").is_file()
+    monkeypatch.setattr(files, "file_digest", lambda _: "new")
+    assert large_file_digest(path) == first
+    path.write_bytes(b">a\nMKTA\n")
+    assert large_file_digest(path) == "new"

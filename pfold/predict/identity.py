@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pfold.config import RunConfig
-from pfold.files import digest, file_digest
+from pfold.files import digest, file_digest, large_file_digest
 from pfold.search.store import alignment_id
 from pfold.targets.types import PROTEIN, RNA, Entity, Target
 from pfold.weights.esm import esm_file, esm_settings
-from pfold.weights.load import cached_digest, resolve_weights, weights_identity
+from pfold.weights.load import resolve_weights, weights_identity
 from pfold.weights.published import UNTRAINED
 
 # Raised when a release changes the numbers of features or predictions, so that older ones are made anew.
@@ -44,7 +44,7 @@ def esm_identity(config: RunConfig) -> str:
     if not config.model.esm:
         return ""
     path = esm_file(esm_settings(config.model.esm), config.esm_weights)
-    return f"{config.model.esm} {UNTRAINED if path is None else cached_digest(path)}"
+    return f"{config.model.esm} {UNTRAINED if path is None else large_file_digest(path)}"
 
 
 def weights_files(config: RunConfig) -> list[Path]:

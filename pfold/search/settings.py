@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from pfold.errors import ConfigError
-from pfold.files import digest, file_digest
+from pfold.files import digest, file_digest, large_file_digest
 
 Engine = Literal["jackhmmer", "mmseqs2", "colabfold_server", "precomputed", "none"]
 
@@ -30,7 +30,7 @@ class TemplateSettings:
 
     def identity(self) -> str:
         """Hash of the template search but the mirror, whose entries never change."""
-        return digest("templates", file_digest(self.seqres) if self.seqres else "", self.max_date.isoformat())
+        return digest("templates", large_file_digest(self.seqres) if self.seqres else "", self.max_date.isoformat())
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,9 @@ class SearchSettings:
 
             files = [path for folder in self.databases for path in a3m_files(folder)]
             return digest(self.engine, [[path.name, path.stat().st_size] for path in files], self.max_hits)
-        databases = [file_digest(path) for path in self.databases]
+        databases = [large_file_digest(path) for path in self.databases]
         return digest(self.engine, databases, self.n_iterations, self.e_value, self.max_hits)
 
     def rna_identity(self) -> str:
         """Hash of everything that changes an RNA's alignment."""
-        return digest("nhmmer", [file_digest(path) for path in self.rna_databases], self.max_hits)
+        return digest("nhmmer", [large_file_digest(path) for path in self.rna_databases], self.max_hits)

@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from pfold.errors import WeightsError
-from pfold.files import file_digest
+from pfold.files import large_file_digest
 from pfold.weights.layout import checkpoint_layout
 from pfold.weights.published import AUTO, UNTRAINED, ModelSettings
 from pfold.weights.torch_file import read_torch_file
@@ -65,22 +65,7 @@ def resolve_weights(settings: ModelSettings, weights: str) -> Path | None:
 def weights_identity(settings: ModelSettings, weights: str) -> str:
     """Hash of the weights' content, part of a result's identity; "untrained" for untrained weights."""
     path = resolve_weights(settings, weights)
-    return UNTRAINED if path is None else cached_digest(path)
-
-
-def cached_digest(path: Path) -> str:
-    """SHA-256 of a large file, kept beside it while the file does not change, where the folder can be written."""
-    status = path.stat()
-    stamp = f"{status.st_size} {status.st_mtime_ns}"
-    note = path.with_name(path.name + ".sha256")
-    if note.is_file():
-        known, _, value = note.read_text().rpartition(" ")
-        if known == stamp:
-            return value
-    value = file_digest(path)
-    if os.access(path.parent, os.W_OK):
-        note.write_text(f"{stamp} {value}")
-    return value
+    return UNTRAINED if path is None else large_file_digest(path)
 
 
 def load_weights(
