@@ -139,11 +139,15 @@ QUERY = "VLHVWAKVEAGGHGQDILIRLFKSHPETLEKFDRFKHLKTEAEMKASEDLKKAGVTVL"
 
 @pytest.mark.shared
 def test_template_features_equal_the_references(shared, tmp_path):
-    """Made by the reference from the same hit and file: residues 11 to 70 of 102m, four of which the query lacks."""
-    expected = np.load(DATA / "template_102m.npz")
-    chain = read_template_chain(find_structure(shared / "data/mmcif", "102m"), "A").sequence
+    """Made by the reference from the same hits and files: a homolog, and two chance hits."""
+    expected = dict(np.load(DATA / "templates.npz"))
     hits = tmp_path / "t.a3m"
-    hits.write_text(f">102m_A/11-68 [subseq from] mol:protein length:154  MYOGLOBIN\n{chain[10:68]}\n")
+    rows = []
+    for pdb_id, start, length in (("102m", 10, 58), ("1k1a", 40, 40), ("5zyh", 20, 50)):
+        chain = read_template_chain(find_structure(shared / "data/mmcif", pdb_id), "A").sequence
+        row = chain[start : start + length].ljust(len(QUERY), "-")
+        rows.append(f">{pdb_id}_A/{start + 1}-{start + length} [subseq from] mol:protein length:{len(chain)}\n{row}\n")
+    hits.write_text("".join(rows))
     target = Target("t", (Entity("protein", QUERY, ("A", "B"), templates=hits),))
     config = make_config(
         tmp_path,
@@ -153,7 +157,8 @@ def test_template_features_equal_the_references(shared, tmp_path):
     )
     features = with_pair_features(target_features(target, [""], config))
     n = len(QUERY)
-    for name in expected.files:
+    np.testing.assert_array_equal(features["template_aatype"][:3, :n], expected.pop("aatype"))
+    for name in expected:
         for start in (0, n):
             own = features[name][0][start : start + n]
             own = own if "atom" in name or own.ndim == 1 else own[:, start : start + n]
