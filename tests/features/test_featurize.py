@@ -82,9 +82,10 @@ def test_modified_residues_have_the_references_features_but_conformers():
     check_against_reference("modprot", features, expected)
 
 
-def test_near_atoms_make_the_frames_of_atom_tokens():
-    expected = dict(np.load(DATA / "features/aalig.npz"))
-    features = pfold.featurize(pfold.read_targets(DATA / "features/aalig.json")[0])
+@pytest.mark.parametrize("name", ["aalig", "glycan"])
+def test_near_atoms_make_the_frames_of_atom_tokens(name):
+    expected = dict(np.load(DATA / f"features/{name}.npz"))
+    features = pfold.featurize(pfold.read_targets(DATA / f"features/{name}.json")[0])
     np.testing.assert_array_equal(features["frame_atom_index"], expected["frame_atom_index"])
     np.testing.assert_array_equal(features["has_frame"], expected["has_frame"])
 
