@@ -19,6 +19,7 @@ from pfold.search.template_hits import TemplateHit, read_template_hits
 from pfold.search.template_select import select_templates
 from pfold.search.template_structures import Template
 from pfold.targets.types import PROTEIN, RNA, Entity, Target
+from pfold.weights.esm import MAX_RESIDUES
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +120,12 @@ class EmbeddingStore:
         return self.path(sequence).is_file()
 
     def read(self, sequence: str) -> np.ndarray:
-        """The embeddings of a sequence, [len(sequence), c] float32."""
+        """The embeddings of a sequence, [len(sequence), c] float32. Raises InputError where there are none."""
+        if sequence not in self:
+            raise InputError(
+                f"there are no embeddings of {sequence[:20]}... ({len(sequence)} residues); chains over "
+                f"{MAX_RESIDUES} residues are not embedded"
+            )
         return np.asarray(np.load(self.path(sequence)))
 
     def write(self, sequence: str, embeddings: np.ndarray) -> None:
@@ -134,12 +140,16 @@ def embedding_store(config: RunConfig) -> EmbeddingStore:
 
 
 def embed_missing(targets: Sequence[Target], config: RunConfig) -> None:
-    """Embed the protein sequences of targets that the store lacks, all in one pass through the model's layers."""
+    """Embed the protein sequences of targets that the store lacks, all in one pass through the model's layers.
+
+    Chains that are too long are left out; their targets then fail by name.
+    """
     from pfold.predict.language import embed_sequences
     from pfold.weights.esm import esm_settings, load_esm
 
     store = embedding_store(config)
-    missing = sorted({s for target in targets for s in protein_sequences(target) if s not in store})
+    sequences = {s for target in targets for s in protein_sequences(target) if len(s) <= MAX_RESIDUES}
+    missing = sorted(s for s in sequences if s not in store)
     if not missing:
         return
     settings = esm_settings(config.model.esm)

@@ -12,13 +12,11 @@ from pfold.logs import progress
 from pfold.model import esm2
 from pfold.ops import MASKED
 from pfold.predict.graphs import as_input, to_device
-from pfold.weights.esm import EsmSettings, layer_layout
+from pfold.weights.esm import MAX_RESIDUES, EsmSettings, layer_layout
 from pfold.weights.tree import nest
 
 logger = logging.getLogger(__name__)
 
-# Longest chain the reference embeds whole (infer: truncation_seq_length).
-MAX_RESIDUES = 4094
 # Sequences are padded to a multiple of this many tokens, so that few graphs are compiled.
 LENGTH_STEP = 64
 

@@ -14,6 +14,8 @@ from pfold.weights.untrained import untrained_tensor
 
 ESM_URL = "https://dl.fbaipublicfiles.com/fair-esm/models"
 N_LETTER = 33
+# Longest chain the reference embeds whole (esm_featurizer.py, truncation_seq_length).
+MAX_RESIDUES = 4094
 # Parts of the published checkpoints that embeddings do not need, and prefixes of names.
 _UNUSED = re.compile(r"lm_head\.|contact_head\.|.*\.rot_emb\.inv_freq$")
 _PREFIX = re.compile(r"^(encoder\.sentence_encoder\.|encoder\.)")

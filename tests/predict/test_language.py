@@ -72,6 +72,10 @@ def test_a_run_embeds_each_sequence_once(tmp_path, monkeypatch):
     target = Target("t", (Entity("protein", "MKTAYI", ("A",)), Entity("rna", "GGCU", ("B",))))
     embed_missing([target, target], config)
     assert "MKTAYI" in embedding_store(config)
+    long = Target("l", (Entity("protein", "M" * 4095, ("A",)),))
+    embed_missing([long], config)
+    with pytest.raises(InputError, match=r"no embeddings of M+\.\.\. \(4095 residues\); chains over 4094"):
+        embedding_store(config).read("M" * 4095)
     monkeypatch.setattr("pfold.predict.language.embed_sequences", None)
     embed_missing([target], config)
     features = target_features(target, ["", ""], config)
