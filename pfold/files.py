@@ -1,12 +1,15 @@
 """Atomic writes and content hashes: a file or folder is there whole or not at all."""
 
 import contextlib
+import functools
 import glob
+import gzip
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,6 +66,20 @@ def remove_leftovers(path: Path) -> None:
                 shutil.rmtree(leftover)
 
 
+def read_unpacked(path: Path) -> bytes:
+    """A file's content, unpacked where it is gzipped. Raises OSError where it can't be read or is cut short."""
+    raw = path.read_bytes()
+    try:
+        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    except (EOFError, zlib.error) as error:
+        raise OSError(f"damaged gzip file: {error}") from None
+
+
+def keyed_path(folder: Path, key: str, suffix: str) -> Path:
+    """Where a key's file is in a store, in one of 256 subfolders."""
+    return folder / key[:2] / f"{key}{suffix}"
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     with atomic_file(path) as temporary:
@@ -107,7 +124,11 @@ def large_file_digest(path: Path) -> str:
     status = path.stat()
     if status.st_size < _LARGE:
         return file_digest(path)
-    stamp = f"{status.st_size} {status.st_mtime_ns}"
+    return _large_digest(path, f"{status.st_size} {status.st_mtime_ns}")
+
+
+@functools.lru_cache(maxsize=64)
+def _large_digest(path: Path, stamp: str) -> str:
     note = path.with_name(path.name + ".sha256")
     if note.is_file():
         known, _, value = note.read_text().rpartition(" ")

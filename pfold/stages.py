@@ -16,7 +16,7 @@ from pfold.config import RunConfig, parse_config
 from pfold.errors import InputError, PfoldError, exit_code
 from pfold.features.constraints import constraint_features
 from pfold.features.store import FeatureStore
-from pfold.features.tokens import check_constraints, count_tokens, tokenize
+from pfold.features.tokens import count_tokens, tokenize
 from pfold.files import read_json, write_json
 from pfold.logs import progress, start_logging
 from pfold.predict.inputs import embed_missing, target_features
@@ -52,9 +52,6 @@ def _check_target(target: Target, config: RunConfig) -> int:
         raise InputError(
             f"{config.model.name} takes no contacts and pockets; fold this target with protenix_base_constraint_v0.5.0"
         )
-    if target.contacts or target.pockets:
-        check_constraints(target)
-        constraint_features(target, tokenize(target))
     for entity in target.entities:
         if entity.templates and not config.use_templates:
             logger.warning("%s: its templates are not used: %s takes none", target.name, config.model.name)
@@ -62,7 +59,11 @@ def _check_target(target: Target, config: RunConfig) -> int:
             logger.warning("%s: its alignment of RNA is not used (use_rna_msa)", target.name)
         if entity.kind == PROTEIN and entity.has_own_msa and not config.use_msa:
             logger.warning("%s: its alignments are not used (use_msa)", target.name)
-    return count_tokens(target)
+    if not target.contacts and not target.pockets:
+        return count_tokens(target)
+    tokens = tokenize(target)
+    constraint_features(target, tokens)
+    return tokens.n_token
 
 
 def run_convert(files: Sequence[str], output: Path) -> None:

@@ -1,3 +1,5 @@
+import gzip
+
 import pytest
 
 from pfold import files
@@ -7,6 +9,7 @@ from pfold.files import (
     digest,
     file_digest,
     large_file_digest,
+    read_unpacked,
     remove_leftovers,
     write_text,
 )
@@ -68,3 +71,9 @@ def test_digests_of_large_files_are_kept_while_they_do_not_change(tmp_path, monk
     assert large_file_digest(path) == first
     path.write_bytes(b">a\nMKTA\n")
     assert large_file_digest(path) == "new"
+
+
+def test_damaged_gzip_files_are_read_errors(tmp_path):
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"some text " * 100)[:-10])
+    with pytest.raises(OSError, match="damaged gzip file"):
+        read_unpacked(tmp_path / "a.gz")

@@ -163,7 +163,6 @@ def _cap_joints(codes: list[str], own: str) -> dict[int, tuple[str, str]]:
     return joints
 
 
-@functools.lru_cache(maxsize=65536)
 def build_residue(
     code: str, linked: tuple[str, ...] = (), bare: bool = False, first: bool = False, last: bool = False, own: str = ""
 ) -> Residue:
@@ -173,7 +172,13 @@ def build_residue(
     be joined to a neighbour, and all its leaving atoms go, but the ends' of the chain. Raises InputError for a code
     that is not in the CCD.
     """
-    comp = component(code, own)
+    return _component_residue(component(code, own), linked, bare, first, last)
+
+
+@functools.lru_cache(maxsize=65536)
+def _component_residue(comp: Component, linked: tuple[str, ...], bare: bool, first: bool, last: bool) -> Residue:
+    """`build_residue` of a component."""
+    code = comp.code
     heavy = np.flatnonzero(comp.heavy)
     if not len(heavy):
         raise InputError(f'the component "{code}" has no heavy atoms')

@@ -1,7 +1,6 @@
 """Components of the Chemical Component Dictionary (CCD): biotite's copy, or a file of the user's."""
 
 import functools
-import gzip
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import gemmi
 import numpy as np
 
 from pfold.errors import ConfigError, InputError
+from pfold.files import read_unpacked
 from pfold.targets.types import DNA, LIGAND, PROTEIN, RNA
 
 
@@ -113,8 +113,7 @@ def use_components(path: Path | None) -> None:
 
 def _read_dictionary(path: Path) -> _UserDictionary:
     try:
-        raw = path.read_bytes()
-        return _UserDictionary((gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode(), str(path))
+        return _UserDictionary(read_unpacked(path).decode(), str(path))
     except (OSError, UnicodeDecodeError, InputError) as error:
         raise ConfigError(f"components: {path} can't be read as a CCD mmCIF file ({error})") from None
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from pfold.chem.assembly import find_atom, find_residue
+from pfold.errors import InputError
 from pfold.features.tokens import Tokens
 from pfold.targets.types import AtomRef, Target
 
@@ -15,8 +16,9 @@ def constraint_features(target: Target, tokens: Tokens) -> Arrays:
     Returns constraint_contact and constraint_contact_atom [N, N, 2] (smallest and largest distance, Å) and
     constraint_pocket [N, N, 1] (Å, rows are the binder's tokens); zero where there is no constraint. Of a residue of
     several tokens the first stands for it, where the reference draws one. Raises InputError for an atom or residue
-    that does not exist.
+    that does not exist, and for constraints that nothing can meet.
     """
+    _check(target)
     n = tokens.n_token
     if not target.contacts and not target.pockets:
         return {
@@ -37,6 +39,21 @@ def constraint_features(target: Target, tokens: Tokens) -> Arrays:
         for ref in p.residues:
             pocket[binder, _token(tokens, ref), 0] = p.max_distance
     return {"constraint_contact": contact, "constraint_contact_atom": contact_atom, "constraint_pocket": pocket}
+
+
+def _check(target: Target) -> None:
+    """Raises InputError for constraints that no chain of the target can meet, naming them."""
+    for contact in target.contacts:
+        if contact.first.chain == contact.second.chain:
+            raise InputError(f"a contact joins chain {contact.first.chain} to itself; it must join two chains")
+        if contact.max_distance < contact.min_distance:
+            raise InputError(
+                f"a contact's max_distance {contact.max_distance} is below its min_distance {contact.min_distance}"
+            )
+    for pocket in target.pockets:
+        for ref in pocket.residues:
+            if ref.chain == pocket.binder:
+                raise InputError(f"a pocket residue is in the binder's own chain {ref.chain}")
 
 
 def _number_of(tokens: Tokens) -> dict[str, int]:

@@ -15,7 +15,7 @@ from pfold.features.msa import (
     single_row_features,
 )
 from pfold.features.templates import empty_templates, template_features, with_pair_features
-from pfold.features.tokens import check_constraints, tokenize
+from pfold.features.tokens import tokenize
 from pfold.search.a3m import Alignment, parse_a3m, read_a3m
 from pfold.search.template_select import given_templates
 from pfold.search.template_structures import Template
@@ -58,11 +58,10 @@ def assemble(
     """
     alignments = own_alignments(target) if alignments is None else alignments
     templates = own_templates(target) if templates is None else templates
-    check_constraints(target)
     tokens = tokenize(target)
     features = token_and_atom_features(target, tokens) | constraint_features(target, tokens)
     if any(templates):
-        features |= template_features(target, chain_columns(target, tokens)[0], templates)
+        features |= template_features(target, chain_columns(target, tokens), templates)
     else:
         features |= empty_templates(tokens.n_token)
     if use_msa:

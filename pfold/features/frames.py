@@ -28,35 +28,34 @@ def token_frames(tokens: Tokens, ref_pos: np.ndarray, ref_mask: np.ndarray) -> t
         else:
             stop = start + len(residue.atom_name)
             found = _nearest_frames(ref_pos[start:stop], ref_mask[start:stop], start)
-        has_frame += [frame is not None for frame, _ in found]
+        has_frame += [is_frame for is_frame, _ in found]
         atoms += [named for _, named in found]
     return np.array(has_frame, np.int64), np.array(atoms, np.int64)
 
 
-# A frame, None where the atoms make none, and the atoms that are named for it.
-_Frames = list[tuple[tuple[int, int, int] | None, tuple[int, int, int]]]
+# Whether the atoms make a frame, and the atoms.
+_Frames = list[tuple[bool, tuple[int, int, int]]]
 
 
 def _backbone_frame(residue: Residue, start: int) -> _Frames:
     names = _PROTEIN_FRAME if residue.mol_type == PROTEIN else _NUCLEIC_FRAME
     if residue.atom(names[0]) < 0:
-        return [(None, (_NO_ATOM,) * 3)]
+        return [(False, (_NO_ATOM,) * 3)]
     a, b, c = (start + residue.atom(name) for name in names)
-    return [((a, b, c), (a, b, c))]
+    return [(True, (a, b, c))]
 
 
 def _nearest_frames(ref_pos: np.ndarray, ref_mask: np.ndarray, start: int) -> _Frames:
     n = len(ref_pos)
     if n < 3:
-        return [(None, (_NO_ATOM, start + b, _NO_ATOM)) for b in range(n)]
+        return [(False, (_NO_ATOM, start + b, _NO_ATOM)) for b in range(n)]
     distance = cdist(ref_pos, ref_pos)
     np.fill_diagonal(distance, -1.0)
     nearest = np.argsort(distance, axis=1, kind="stable")[:, 1:3]
     frames: _Frames = []
     for b, (a, c) in enumerate(nearest.tolist()):
-        atoms = (start + a, start + b, start + c)
         is_frame = bool(ref_mask[[a, b, c]].all()) and not _is_straight(ref_pos[a], ref_pos[b], ref_pos[c])
-        frames.append((atoms if is_frame else None, atoms))
+        frames.append((is_frame, (start + a, start + b, start + c)))
     return frames
 
 

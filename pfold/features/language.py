@@ -6,8 +6,7 @@ import numpy as np
 
 from pfold.features.tokens import tokenize
 from pfold.targets.types import PROTEIN, Target
-
-C_EMBEDDING = 2560
+from pfold.weights.layout import C_ESM
 
 
 def esm_features(target: Target, embeddings: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
@@ -20,7 +19,7 @@ def esm_features(target: Target, embeddings: Sequence[np.ndarray]) -> dict[str, 
     chains = tokens.assembly.chains
     own = iter(embeddings)
     by_entity = [next(own) if entity.kind == PROTEIN else None for entity in target.entities]
-    features = np.zeros((tokens.n_token, C_EMBEDDING), np.float32)
+    features = np.zeros((tokens.n_token, C_ESM), np.float32)
     chain = tokens.chain_of_residue[residue]
     for number, c in enumerate(chains):
         embedding = by_entity[c.entity]

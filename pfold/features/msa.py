@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pfold.chem.residues import GAP, RESTYPES, UNKNOWN
-from pfold.features.tokens import Tokens
+from pfold.features.tokens import Tokens, n_column
 from pfold.search.a3m import Alignment, query_only, to_arrays
 from pfold.search.pairing import pair_rows
 from pfold.targets.types import DNA, LIGAND, PROTEIN, RNA, Entity, Target
@@ -96,22 +96,18 @@ def _side_by_side(blocks: Sequence[np.ndarray], fill: int) -> np.ndarray:
     return np.concatenate(padded, axis=1)
 
 
-def chain_columns(target: Target, tokens: Tokens) -> tuple[np.ndarray, int]:
-    """The column of each token in the chains' arrays side by side, [N], and the number of columns.
+def chain_columns(target: Target, tokens: Tokens) -> np.ndarray:
+    """The column of each token in the chains' arrays (`n_column`) side by side, [N].
 
-    A polymer has a column a residue and a ligand one. An ion has none and reads the last column of all, as in the
-    reference, which leaves ions out (msa_featurizer.py, map_to_standard).
+    An ion has none and reads the last column of all, as in the reference, which leaves ions out (msa_featurizer.py,
+    map_to_standard).
     """
-    start, columns = 0, []
-    for entity in target.entities:
-        length = len(entity.sequence) if entity.is_polymer else int(entity.kind == LIGAND)
-        for _ in entity.ids:
-            columns.append((start, length))
-            start += length
+    lengths = np.array([n_column(entity) for entity in target.entities for _ in entity.ids])
     residue = tokens.residue_of_token
-    first, length = np.array(columns).T[:, tokens.chain_of_residue[residue]]
+    chain = tokens.chain_of_residue[residue]
+    first, length = (np.cumsum(lengths) - lengths)[chain], lengths[chain]
     column = first + np.minimum(tokens.position[residue], length) - 1
-    return np.where(length > 0, column, max(start, 1) - 1), start
+    return np.where(length > 0, column, max(lengths.sum(), 1) - 1)
 
 
 def msa_features(
@@ -134,7 +130,7 @@ def msa_features(
     if pairing:
         _pair_chains(chains)
     _drop_gap_rows(chains)
-    return _merge(chains, chain_columns(target, tokens)[0])
+    return _merge(chains, chain_columns(target, tokens))
 
 
 def single_row_features(restype: np.ndarray) -> Arrays:

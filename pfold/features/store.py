@@ -7,7 +7,7 @@ import numpy as np
 
 from pfold.errors import InputError
 from pfold.features.templates import empty_templates, is_empty
-from pfold.files import atomic_file
+from pfold.files import atomic_file, keyed_path
 
 Features = dict[str, np.ndarray]
 
@@ -23,7 +23,7 @@ class FeatureStore:
 
     def path(self, key: str) -> Path:
         """Where the features of a key are or will be."""
-        return self.folder / key[:2] / f"{key}.npz"
+        return keyed_path(self.folder, key, ".npz")
 
     def __contains__(self, key: str) -> bool:
         return self.path(key).is_file()

@@ -7,8 +7,9 @@ import numpy as np
 
 from pfold.chem.components import component
 from pfold.chem.residues import GAP, MSA_TABLES, PROTEIN_ONE_TO_THREE, RESTYPE_INDEX, RESTYPES, UNKNOWN
+from pfold.features.tokens import n_column
 from pfold.search.template_structures import ATOM37, Template
-from pfold.targets.types import LIGAND, PROTEIN, Target
+from pfold.targets.types import PROTEIN, Target
 
 Arrays = dict[str, np.ndarray]
 
@@ -42,13 +43,9 @@ def template_features(target: Target, columns: np.ndarray, templates: Sequence[S
     """
     chains = []
     for entity, own in zip(target.entities, templates, strict=True):
-        length = len(entity.sequence) if entity.is_polymer else int(entity.kind == LIGAND)
-        usable = own if entity.kind == PROTEIN and length >= SHORTEST_CHAIN else ()
-        chains += [_chain_arrays(length, usable)] * entity.count
-    merged = [np.concatenate(parts, axis=1) for parts in zip(*chains, strict=True)]
-    if not merged[0].shape[1]:
-        merged = list(_chain_arrays(1, ()))
-    aatype, positions, mask = (array[:, columns] for array in merged)
+        usable = own if entity.kind == PROTEIN and n_column(entity) >= SHORTEST_CHAIN else ()
+        chains += [_chain_arrays(n_column(entity), usable)] * entity.count
+    aatype, positions, mask = (np.concatenate(parts, axis=1)[:, columns] for parts in zip(*chains, strict=True))
     return {"template_aatype": aatype, "template_atom_positions": positions, "template_atom_mask": mask}
 
 

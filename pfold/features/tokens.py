@@ -8,8 +8,7 @@ import numpy as np
 from pfold.chem.assembly import build_assembly, find_residue
 from pfold.chem.residues import POLYMER_CODES, STANDARD_RESIDUES
 from pfold.chem.types import Assembly, Residue
-from pfold.errors import InputError
-from pfold.targets.types import Entity, Target
+from pfold.targets.types import LIGAND, Entity, Target
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +69,11 @@ class Tokens:
         return int(self.first_atom[self.residue_index(chain, residue)]) + atom
 
 
+def n_column(entity: Entity) -> int:
+    """Columns of a chain in alignments and templates: one a residue of a polymer, one of a ligand, none of an ion."""
+    return len(entity.sequence) if entity.is_polymer else int(entity.kind == LIGAND)
+
+
 def tokenize(target: Target) -> Tokens:
     """Tokens of a target. Raises InputError for chemistry that can't be built or constraints on what does not exist."""
     assembly = build_assembly(target)
@@ -117,18 +121,3 @@ def _is_plain(entity: Entity) -> bool:
     if not entity.is_polymer or entity.modifications:
         return False
     return STANDARD_RESIDUES.issuperset(POLYMER_CODES[entity.kind][letter] for letter in set(entity.sequence))
-
-
-def check_constraints(target: Target) -> None:
-    """Raises InputError for constraints that no chain of the target can meet, naming them."""
-    for contact in target.contacts:
-        if contact.first.chain == contact.second.chain:
-            raise InputError(f"a contact joins chain {contact.first.chain} to itself; it must join two chains")
-        if contact.max_distance < contact.min_distance:
-            raise InputError(
-                f"a contact's max_distance {contact.max_distance} is below its min_distance {contact.min_distance}"
-            )
-    for pocket in target.pockets:
-        for ref in pocket.residues:
-            if ref.chain == pocket.binder:
-                raise InputError(f"a pocket residue is in the binder's own chain {ref.chain}")

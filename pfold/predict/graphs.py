@@ -1,6 +1,6 @@
 """Compiled graphs of the model: one per block type and shape, the weights passed in, so that blocks share a graph."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import mindspore as ms
@@ -43,22 +43,22 @@ def pairformer_block(p: Params, s: Tensor, z: Tensor, mask: Tensor) -> tuple[Ten
     return single_update(as_input({k: v for k, v in p.items() if k not in PAIR_STACK}), s, z, mask), z
 
 
+def _map_leaves(tree: Any, leaf: Callable[[Any], Tensor]) -> Any:
+    if isinstance(tree, dict):
+        return {key: _map_leaves(child, leaf) for key, child in tree.items()}
+    if isinstance(tree, list):
+        return [_map_leaves(child, leaf) for child in tree]
+    return leaf(tree)
+
+
 def to_device(tree: Any) -> Any:
     """Turn the arrays of a nested dict or list into tensors."""
-    if isinstance(tree, dict):
-        return {key: to_device(child) for key, child in tree.items()}
-    if isinstance(tree, list):
-        return [to_device(child) for child in tree]
-    return Tensor(np.ascontiguousarray(tree))
+    return _map_leaves(tree, lambda array: Tensor(np.ascontiguousarray(array)))
 
 
 def place(names: Any, weights: Mapping[str, np.ndarray]) -> Any:
     """Turn a nested dict of checkpoint names into float32 tensors of the checkpoint."""
-    if isinstance(names, dict):
-        return {key: place(child, weights) for key, child in names.items()}
-    if isinstance(names, list):
-        return [place(child, weights) for child in names]
-    return Tensor(np.ascontiguousarray(weights[names], np.float32))
+    return _map_leaves(names, lambda name: Tensor(np.ascontiguousarray(weights[name], np.float32)))
 
 
 def as_input(tree: Params) -> Params:

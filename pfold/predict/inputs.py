@@ -11,10 +11,10 @@ from pfold.errors import InputError
 from pfold.features.featurize import assemble, own_alignments, own_templates
 from pfold.features.language import esm_features
 from pfold.features.msa import NO_ALIGNMENT, ChainAlignments
-from pfold.files import atomic_file, digest
+from pfold.files import atomic_file, digest, keyed_path
 from pfold.predict.identity import esm_identity, needs_search
 from pfold.search.a3m import Alignment, query_only
-from pfold.search.store import AlignmentStore, TemplateHitStore, keyed_path
+from pfold.search.store import AlignmentStore, TemplateHitStore
 from pfold.search.template_hits import TemplateHit, read_template_hits
 from pfold.search.template_select import select_templates
 from pfold.search.template_structures import Template
@@ -67,13 +67,13 @@ def target_templates(
     for i, (entity, key) in enumerate(zip(target.entities, keys, strict=True)):
         hits = _template_hits(entity, key, alignments[i], config, cpus)
         if hits:
-            if config.search.templates.mmcif is None:
+            settings = config.search.templates
+            if settings.mmcif is None:
                 raise InputError(
                     f"{entity.templates}: these hits name structures of the PDB; set search.templates.mmcif to a "
                     "folder of their mmCIF files"
                 )
-            settings = config.search.templates
-            templates[i] = select_templates(entity.sequence, hits, config.search.templates.mmcif, settings.max_date)
+            templates[i] = select_templates(entity.sequence, hits, settings.mmcif, settings.max_date)
             logger.info("%s: %d templates of %d hits", target.name, len(templates[i]), len(hits))
     return templates
 

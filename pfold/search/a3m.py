@@ -1,6 +1,5 @@
 """a3m alignments: upper case and '-' are columns of the query, lower case letters are insertions."""
 
-import gzip
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 
 from pfold.chem.residues import MSA_TABLES
 from pfold.errors import InputError
+from pfold.files import read_unpacked
 from pfold.targets.types import PROTEIN
 
 _LOWER = str.maketrans("", "", "abcdefghijklmnopqrstuvwxyz")
@@ -84,12 +84,11 @@ def parse_a3m(lines: Iterable[str], query: str, source: str) -> Alignment:
 def read_a3m(path: Path, query: str) -> Alignment:
     """Read an a3m file, plain or gzipped. Raises InputError for a file that can't be read or does not fit the query."""
     try:
-        raw = path.read_bytes()
-        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("ascii")
+        text = read_unpacked(path).decode("ascii")
         return parse_a3m(text.splitlines(), query, str(path))
     except FileNotFoundError:
         raise InputError(f"{path}: the alignment file does not exist") from None
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: the alignment can't be read ({error})") from None
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pfold.errors import InputError
-from pfold.files import digest, read_json, write_json, write_text
+from pfold.files import digest, keyed_path, read_json, write_json, write_text
 from pfold.search.a3m import Alignment, format_a3m, read_a3m
 from pfold.search.template_hits import TemplateHit
 
@@ -13,11 +13,6 @@ from pfold.search.template_hits import TemplateHit
 def alignment_id(sequence: str, search_identity: str) -> str:
     """Identity of an alignment: the sequence and `SearchSettings.identity()`."""
     return digest("alignment", sequence, search_identity)
-
-
-def keyed_path(folder: Path, key: str, suffix: str) -> Path:
-    """Where a key's file is, in one of 256 subfolders."""
-    return folder / key[:2] / f"{key}{suffix}"
 
 
 class AlignmentStore:

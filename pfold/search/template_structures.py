@@ -2,7 +2,6 @@
 
 import datetime
 import functools
-import gzip
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from pfold.chem.residues import PROTEIN_ONE_TO_THREE
 from pfold.errors import InputError
+from pfold.files import read_unpacked
 
 _THREE_TO_ONE = {code: letter for letter, code in PROTEIN_ONE_TO_THREE.items() if code != "UNK"}
 # Names of all heavy atoms of the standard residues, in the order of AlphaFold's 37.
@@ -120,11 +120,7 @@ def read_template_chain(source: Path | str, chain: str) -> TemplateChain:
 def _read(source: Path | str) -> tuple[gemmi.Structure, datetime.date | None, str]:
     name = source.name if isinstance(source, Path) else "the template"
     try:
-        if isinstance(source, Path):
-            raw = source.read_bytes()
-            text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode()
-        else:
-            text = source
+        text = read_unpacked(source).decode() if isinstance(source, Path) else source
         if name.removesuffix(".gz").lower().endswith((".pdb", ".ent")):
             structure, released = gemmi.read_pdb_string(text), None
         else:

@@ -5,10 +5,12 @@ from typing import Any
 
 from pfold.errors import InputError
 from pfold.targets.fields import (
+    MODIFICATION_KEYS,
     Draft,
     Item,
     as_list,
     as_object,
+    atom_ref,
     draft,
     existing_file,
     model_seeds,
@@ -17,10 +19,11 @@ from pfold.targets.fields import (
     own_alignment,
     polymer_sequence,
     refuse_unknown,
+    sequence_list,
     text,
     with_chain_ids,
 )
-from pfold.targets.types import DNA, LIGAND, PROTEIN, RNA, AtomRef, Bond, Entity, Target, TemplateStructure
+from pfold.targets.types import DNA, LIGAND, PROTEIN, RNA, Bond, Entity, Target, TemplateStructure
 
 DIALECT = "alphafold3"
 VERSIONS = (1, 2, 3, 4)
@@ -40,9 +43,7 @@ def read_alphafold3(job: Item, path: Path) -> Target:
     if job.get("version", 1) not in VERSIONS:
         raise InputError(f'"version" is {job.get("version")!r}; versions {VERSIONS[0]} to {VERSIONS[-1]} can be read')
     name = text(job, "name", "the input")
-    sequences = as_list(job.get("sequences"), '"sequences"')
-    if not sequences:
-        raise InputError('"sequences" is not a list of at least one sequence')
+    sequences = sequence_list(job)
     entities = with_chain_ids([_entity(s, f"sequences[{i}]", path.parent) for i, s in enumerate(sequences, 1)])
     pairs = as_list(job.get("bondedAtomPairs"), '"bondedAtomPairs"')
     return Target(
@@ -90,7 +91,6 @@ def _ligand(item: Item, where: str) -> Entity:
 
 def _polymer(item: Item, kind: str, where: str, folder: Path) -> Entity:
     refuse_unknown(item, _CHAIN_KEYS[kind], where)
-    keys = ("ptmType", "ptmPosition") if kind == PROTEIN else ("modificationType", "basePosition")
     return Entity(
         kind,
         polymer_sequence(item, kind, where),
@@ -98,7 +98,7 @@ def _polymer(item: Item, kind: str, where: str, folder: Path) -> Entity:
         unpaired_msa=own_alignment(item, "unpairedMsa", where, folder),
         paired_msa=own_alignment(item, "pairedMsa", where, folder),
         templates=_templates(item.get("templates"), where, folder),
-        modifications=modifications(item.get("modifications"), *keys, where),
+        modifications=modifications(item.get("modifications"), *MODIFICATION_KEYS[kind], where),
     )
 
 
@@ -126,10 +126,3 @@ def _bond(value: Any, where: str) -> Bond:
     if len(ends) != 2:
         raise InputError(f'{where} is not a pair of atoms, such as [["A", 1, "CA"], ["B", 1, "C1"]]')
     return Bond(*(atom_ref(end, where) for end in ends))
-
-
-def atom_ref(value: Any, where: str) -> AtomRef:
-    """An atom as [chain id, residue number, atom name]. Raises InputError for anything else."""
-    if not isinstance(value, list) or len(value) != 3 or not isinstance(value[1], int):
-        raise InputError(f'{where}: {value!r} is not an atom, such as ["A", 1, "CA"]')
-    return AtomRef(str(value[0]), value[1], str(value[2]))

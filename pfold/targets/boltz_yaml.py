@@ -6,20 +6,22 @@ from typing import Any
 import yaml
 
 from pfold.errors import InputError
-from pfold.targets.alphafold3_json import atom_ref
 from pfold.targets.fields import (
     Draft,
     Item,
     as_list,
     as_object,
+    atom_ref,
     draft,
     existing_file,
+    file_target_name,
     modifications,
     number,
     only_key,
     polymer_sequence,
     refuse_unknown,
     refuse_used,
+    sequence_list,
     with_chain_ids,
 )
 from pfold.targets.types import (
@@ -52,12 +54,10 @@ def read_boltz(content: str, path: Path) -> Target:
     refuse_used(job, {"properties": "pfold predicts no affinities; remove the key"}, "the file")
     if job.get("version", 1) != 1:
         raise InputError(f'"version" is {job["version"]!r}; version 1 can be read')
-    sequences = as_list(job.get("sequences"), '"sequences"')
-    if not sequences:
-        raise InputError('"sequences" is not a list of at least one sequence')
+    sequences = sequence_list(job)
     templates = _templates(job, path.parent)
     drafts = [_entity(item, f"sequences[{i}]", path.parent, templates) for i, item in enumerate(sequences, start=1)]
-    name = path.name.removesuffix(".gz").rsplit(".", 1)[0]
+    name = file_target_name(path)
     bonds, contacts, pockets = _constraints(job)
     return Target(
         name,

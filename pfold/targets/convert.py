@@ -7,6 +7,7 @@ from typing import Any
 
 from pfold.errors import InputError
 from pfold.files import write_text
+from pfold.targets.fields import MODIFICATION_KEYS
 from pfold.targets.types import ION, LIGAND, PROTEIN, AtomRef, Entity, Target
 
 _KEYS = {"protein": "proteinChain", "dna": "dnaSequence", "rna": "rnaSequence"}
@@ -61,7 +62,7 @@ def _sequence(entity: Entity, target: Target, number: int, path: Path) -> dict[s
         return {"ion": {"ion": entity.codes[0], **common}}
     if entity.kind == LIGAND:
         return {"ligand": {"ligand": _ligand(entity, target, number, path), **common}}
-    keys = ("ptmType", "ptmPosition") if entity.kind == PROTEIN else ("modificationType", "basePosition")
+    keys = MODIFICATION_KEYS[entity.kind]
     chain: dict[str, Any] = {"sequence": entity.sequence, **common}
     if entity.modifications:
         chain["modifications"] = [{keys[0]: f"CCD_{m.code}", keys[1]: m.position} for m in entity.modifications]

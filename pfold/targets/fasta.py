@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pfold.errors import InputError
-from pfold.targets.fields import Draft, existing_file, with_chain_ids
+from pfold.targets.fields import Draft, existing_file, file_target_name, with_chain_ids
 from pfold.targets.types import (
     DNA,
     LIGAND,
@@ -63,7 +63,7 @@ def read_fasta(lines: Iterable[str], path: Path) -> Iterator[Target | Rejection]
 
 def _complex(records: list[_Record], path: Path) -> Target | Rejection:
     """The one target of a Boltz or Chai FASTA, named after the file."""
-    name = path.name.removesuffix(".gz").rsplit(".", 1)[0]
+    name = file_target_name(path)
     try:
         drafts = [_molecule(record, path.parent) for record in records]
         return Target(name, with_chain_ids(drafts), f'{path}, record 1 ("{name}")')

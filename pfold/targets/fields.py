@@ -7,9 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from pfold.errors import InputError
-from pfold.targets.types import Entity, Modification, bad_letter, chain_ids
+from pfold.targets.types import DNA, PROTEIN, RNA, AtomRef, Entity, Modification, bad_letter, chain_ids
 
 Item = Mapping[str, Any]
+
+# Keys of a modification's component and position in Protenix and AlphaFold 3 JSON.
+MODIFICATION_KEYS = {
+    PROTEIN: ("ptmType", "ptmPosition"),
+    DNA: ("modificationType", "basePosition"),
+    RNA: ("modificationType", "basePosition"),
+}
 
 
 def as_object(value: Any, where: str) -> Item:
@@ -26,6 +33,26 @@ def as_list(value: Any, where: str) -> Sequence[Any]:
     if not isinstance(value, list):
         raise InputError(f"{where} is not a list")
     return value
+
+
+def sequence_list(job: Item) -> Sequence[Any]:
+    """The "sequences" of an input. Raises InputError where there is none."""
+    sequences = as_list(job.get("sequences"), '"sequences"')
+    if not sequences:
+        raise InputError('"sequences" is not a list of at least one sequence')
+    return sequences
+
+
+def file_target_name(path: Path) -> str:
+    """Name of the target of a file that holds one: the file's, without its endings."""
+    return path.name.removesuffix(".gz").rsplit(".", 1)[0]
+
+
+def atom_ref(value: Any, where: str) -> AtomRef:
+    """An atom as [chain id, residue number, atom name]. Raises InputError for anything else."""
+    if not isinstance(value, list) or len(value) != 3 or not isinstance(value[1], int):
+        raise InputError(f'{where}: {value!r} is not an atom, such as ["A", 1, "CA"]')
+    return AtomRef(str(value[0]), value[1], str(value[2]))
 
 
 def only_key(value: Any, where: str) -> tuple[str, Any]:

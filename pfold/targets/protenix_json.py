@@ -9,6 +9,7 @@ from typing import Any
 
 from pfold.errors import InputError
 from pfold.targets.fields import (
+    MODIFICATION_KEYS,
     Draft,
     Item,
     as_list,
@@ -23,6 +24,7 @@ from pfold.targets.fields import (
     polymer_sequence,
     refuse_unknown,
     refuse_used,
+    sequence_list,
     text,
     whole,
     with_chain_ids,
@@ -88,9 +90,7 @@ def _target(job: Item, name: str, folder: Path, source: str) -> Target:
     refuse_unknown(job, _JOB_KEYS, "the job")
     if job.get("dialect") not in (None, "protenix", SERVER_DIALECT):
         raise InputError(f'the dialect "{job["dialect"]}" is unknown')
-    sequences = as_list(job.get("sequences"), '"sequences"')
-    if not sequences:
-        raise InputError('"sequences" is not a list of at least one sequence')
+    sequences = sequence_list(job)
     drafts = [_entity(item, f"sequences[{i}]", folder) for i, item in enumerate(sequences, start=1)]
     entities = with_chain_ids(drafts)
     bonds = as_list(job.get("covalent_bonds"), '"covalent_bonds"')
@@ -123,7 +123,6 @@ def _entity(item: Any, where: str, folder: Path) -> Draft:
 def _polymer(item: Item, kind: str, where: str, folder: Path) -> Entity:
     refuse_unknown(item, _CHAIN_KEYS[kind], where)
     refuse_used(item, _UNSUPPORTED, where)
-    keys = ("ptmType", "ptmPosition") if kind == PROTEIN else ("modificationType", "basePosition")
     paired = own_alignment(item, "pairedMsa", where, folder)
     unpaired = own_alignment(item, "unpairedMsa", where, folder)
     if paired is None and unpaired is None and item.get("msa"):
@@ -142,7 +141,7 @@ def _polymer(item: Item, kind: str, where: str, folder: Path) -> Entity:
         unpaired_msa=unpaired,
         paired_msa=paired,
         templates=templates,
-        modifications=modifications(item.get("modifications"), *keys, where),
+        modifications=modifications(item.get("modifications"), *MODIFICATION_KEYS[kind], where),
     )
 
 

@@ -1,13 +1,12 @@
 """Read target files of any supported format, plain or gzipped."""
 
-import gzip
 import io
 import json
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pfold.errors import ConfigError, InputError
+from pfold.files import read_unpacked
 from pfold.targets.alphafold3_json import DIALECT as ALPHAFOLD3
 from pfold.targets.alphafold3_json import read_alphafold3
 from pfold.targets.boltz_yaml import read_boltz
@@ -53,11 +52,8 @@ def target_files(paths: list[str | Path]) -> list[Path]:
 def read_records(path: Path) -> Iterator[Target | Rejection]:
     """Targets and rejections of one file; a file that can't be read is itself one rejection."""
     try:
-        raw = path.read_bytes()
-        if raw[:2] == b"\x1f\x8b":
-            raw = gzip.decompress(raw)
-        text = raw.decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        text = read_unpacked(path).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
         yield Rejection(path.name, f"the file can't be read: {error}", str(path))
         return
     if not text.strip():

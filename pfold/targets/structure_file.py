@@ -5,7 +5,7 @@ from pathlib import Path
 import gemmi
 
 from pfold.errors import InputError
-from pfold.targets.fields import Draft, with_chain_ids
+from pfold.targets.fields import Draft, file_target_name, with_chain_ids
 from pfold.targets.types import DNA, ION, LIGAND, PROTEIN, RNA, AtomRef, Bond, Entity, Modification, Target
 
 _KINDS = {
@@ -25,7 +25,7 @@ def read_structure_file(content: str, path: Path) -> Target:
     that can't be read or holds a polymer that pfold can't fold.
     """
     structure = _parse(content, path)
-    name = path.name.removesuffix(".gz").rsplit(".", 1)[0]
+    name = file_target_name(path)
     drafts: dict[tuple[object, ...], Draft] = {}
     for chain in structure[0]:
         for subchain in chain.subchains():

@@ -139,13 +139,6 @@ class Target:
         """Ids of all chains, in order."""
         return [chain_id for entity in self.entities for chain_id in entity.ids]
 
-    def entity_of(self, chain_id: str) -> Entity:
-        """The entity of a chain. Raises KeyError for an id that no chain has."""
-        for entity in self.entities:
-            if chain_id in entity.ids:
-                return entity
-        raise KeyError(chain_id)
-
 
 @dataclass(frozen=True)
 class Rejection:

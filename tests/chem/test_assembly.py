@@ -124,8 +124,11 @@ def test_own_components_go_before_the_dictionary(tmp_path):
     path.write_text(OWN + OWN.replace("Q0Q0Q", "ATP"))
     with pytest.raises(InputError, match="not a component"):
         component("Q0Q0Q")
+    atp = Target("t", (Entity("ligand", "", ("A",), codes=("ATP",)),))
+    assert count_tokens(atp) == 31
     use_components(path)
     try:
+        assert count_tokens(atp) == 2
         assert component("Q0Q0Q").atom_name.tolist() == ["C1", "O1"]
         assert component("Q0Q0Q").charge.tolist() == [0, -1]
         assert len(component("ATP").atom_name) == 2
@@ -133,6 +136,7 @@ def test_own_components_go_before_the_dictionary(tmp_path):
     finally:
         use_components(None)
     assert len(component("ATP").atom_name) > 40
+    assert count_tokens(atp) == 31
     ligand = Entity("ligand", "", ("A",), codes=("Q0Q0Q",))
     assert count_tokens(Target("t", (ligand,), components=OWN)) == 2
     with pytest.raises(ConfigError, match=r"gone\.cif can't be read"):
