@@ -58,6 +58,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def user_cache() -> Path:
+    """Folder of what is kept between runs and projects: $PFOLD_CACHE, or ~/.cache/pfold."""
+    return Path(os.environ.get("PFOLD_CACHE") or Path.home() / ".cache/pfold")
+
+
 def remove_leftovers(path: Path) -> None:
     """Remove what a killed `atomic_folder(path)` left; only for the one process that writes this folder."""
     if path.parent.is_dir():

@@ -7,11 +7,9 @@ the host (`pfold.features.windows`): `window_keys` [N_window, 128] int32, `windo
 from mindspore import Tensor, ops
 
 import pfold.ops as kernels
-from pfold.model.pairformer import gated_attention, pair_bias
 from pfold.model.primitives import Params, adaptive_layer_norm, conditioned_transition, layer_norm, linear
 
 N_QUERIES = 32
-ATOM_HEADS = 4
 # Where an atom encoder or decoder keeps the blocks of its atom transformer.
 ATOM_BLOCKS = "atom_transformer.diffusion_transformer.blocks"
 
@@ -39,9 +37,8 @@ def embed_atom_pairs(p: Params, f: Params) -> Tensor:
 
 
 def broadcast_pairs_to_windows(z: Tensor, f: Params) -> Tensor:
-    """Token pairs seen by the atom pairs of each window.  z [N, N, c] -> [N_window, 32, 128, c]."""
-    n, _, c = z.shape
-    return ops.gather(z.reshape((n * n, c)), f["window_token_pair"], 0)
+    """Token pairs seen by the atom pairs of each window.  z [n_target * N, N, c] -> [N_window, 32, 128, c]."""
+    return ops.gather(z.reshape((-1, z.shape[-1])), f["window_token_pair"], 0)
 
 
 def to_windows(x: Tensor) -> Tensor:
@@ -70,8 +67,21 @@ def atom_pair_biases(blocks: list[Params], f: Params, pairs: Tensor) -> list[Ten
     pairs [N_window, 32, 128, c_atompair] -> a list of [N_window, H, 32, 128].
     """
     masked = f["window_bias"][:, None, None]
-    biases = [pair_bias(block["attention_pair_bias"], pairs) for block in blocks]
-    return [bias + kernels.expand(masked, bias) for bias in biases]
+    biases = []
+    for block in blocks:
+        attention = block["attention_pair_bias"]
+        bias = linear(attention, "linear_nobias_z", layer_norm(attention, "layernorm_z", pairs)).transpose(0, 3, 1, 2)
+        biases.append(bias + kernels.expand(masked, bias))
+    return biases
+
+
+def window_attention(p: Params, a: Tensor, kv: Tensor, keys: Tensor, bias: Tensor) -> Tensor:
+    """Gated attention of AF3 Algorithm 24 over windows of atoms.
+
+    a and kv [..., N_atom, c_atom], keys [N_window, 128] int32, bias [N_window, H, 32, 128] -> [..., N_atom, c_atom].
+    """
+    q, k, v = linear(p, "linear_q", a), linear(p, "linear_k", kv), linear(p, "linear_v", kv)
+    return linear(p, "linear_o", kernels.window_attention(q, k, v, linear(p, "linear_g", a), keys, bias))
 
 
 def atom_transformer(blocks: list[Params], f: Params, q: Tensor, c: Tensor, biases: list[Tensor]) -> Tensor:
@@ -84,10 +94,9 @@ def atom_transformer(blocks: list[Params], f: Params, q: Tensor, c: Tensor, bias
         attention = block["attention_pair_bias"]
         a = adaptive_layer_norm(attention["layernorm_a"], q, c)
         kv = adaptive_layer_norm(attention["layernorm_kv"], a, c)
-        keys = ops.gather(kv, f["window_keys"], kv.ndim - 2)
-        o = gated_attention(attention["attention"], to_windows(a), keys, biases[i], ATOM_HEADS)
-        q = q + kernels.expand(ops.sigmoid(linear(attention, "linear_a_last", c)), q) * o.reshape(q.shape)
-        q = q + conditioned_transition(block["conditioned_transition_block"], q, c)
+        o = window_attention(attention["attention"], a, kv, f["window_keys"], biases[i])
+        q = kernels.gated_sum(q, linear(attention, "linear_a_last", c), o)
+        q = conditioned_transition(block["conditioned_transition_block"], q, c)
     return q
 
 

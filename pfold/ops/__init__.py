@@ -1,30 +1,91 @@
 """The kernels the model calls: one signature each; how they run and in how many chunks is decided here.
 
-The reference backend (`pfold.ops.reference`) is plain MindSpore and runs on every device MindSpore knows.
+Backends hold the same functions: `pfold.ops.reference` in plain MindSpore, `pfold.ops.cpu` fused in C++, and
+`pfold.ops.ascend` for Ascend NPUs. The first use of an operator picks one: PFOLD_BACKEND where it is set, else that of
+the device, else the reference.
 """
 
-from pfold.ops.reference import (
-    MASKED,
-    attention,
-    expand,
-    layer_norm,
-    linear,
-    outer_product_mean,
-    pair_weighted_average,
-    transition,
-    triangle_attention,
-    triangle_product,
-)
+import importlib
+import logging
+import os
+from types import ModuleType
+from typing import Any
 
-__all__ = [
-    "MASKED",
-    "attention",
-    "expand",
+from pfold.ops.layers import MASKED, affine, attention, expand, gated_transition
+
+__all__ = ["MASKED", "affine", "attention", "backend", "expand", "gated_transition", "in_place", "use"]
+
+logger = logging.getLogger(__name__)
+
+BACKENDS = ("reference", "cpu", "ascend")
+# What every backend defines; documented in `pfold.ops.reference`.
+OPERATORS = (
+    "adaptive_norm",
+    "after",
+    "confidence_pairs",
+    "diffusion_pairs",
+    "gated_sum",
     "layer_norm",
-    "linear",
     "outer_product_mean",
-    "pair_weighted_average",
-    "transition",
-    "triangle_attention",
-    "triangle_product",
-]
+    "pair_bias",
+    "pair_embedding",
+    "pair_logits",
+    "pair_weighted_averaging",
+    "row_transition",
+    "symmetric_pair_logits",
+    "token_attention",
+    "triangle_attention_ending",
+    "triangle_attention_starting",
+    "triangle_multiplication_incoming",
+    "triangle_multiplication_outgoing",
+    "updated",
+    "window_attention",
+)
+_chosen: ModuleType | None = None
+
+
+def use(name: str) -> None:
+    """Use the backend `name` from now on; graphs that were compiled keep theirs. Raises what hinders it."""
+    global _chosen
+    if name not in BACKENDS:
+        raise ValueError(f'PFOLD_BACKEND is "{name}"; use one of {", ".join(BACKENDS)}')
+    _chosen = importlib.import_module(f"pfold.ops.{name}")
+    # MindSpore's graphs look names up in the module's own dictionary.
+    globals().update({operator: getattr(_chosen, operator) for operator in OPERATORS})
+
+
+def backend() -> str:
+    """Name of the backend in use; picks one if none has been."""
+    if _chosen is None:
+        _choose()
+    assert _chosen is not None
+    return _chosen.__name__.rpartition(".")[2]
+
+
+def in_place() -> bool:
+    """Whether updates of pairs and alignments change the tensor that is passed in."""
+    return backend() == "cpu"
+
+
+def _choose() -> None:
+    from mindspore import context
+
+    from pfold.ops.build import KernelBuildError
+
+    if "PFOLD_BACKEND" in os.environ:
+        use(os.environ["PFOLD_BACKEND"])
+    elif context.get_context("device_target") == "Ascend":
+        use("ascend")
+    else:
+        try:
+            use("cpu")
+        except KernelBuildError as error:
+            logger.warning("no fused operators (%s); the slower reference operators serve", error)
+            use("reference")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in OPERATORS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    backend()
+    return globals()[name]

@@ -1,114 +1,310 @@
-"""Reference backend: the operators of the model written in MindSpore primitives.
+"""Reference backend: the operators of the model in plain MindSpore, as the AF3 supplement writes them.
 
-Every function runs eagerly and inside `ms.jit`. Shapes are static, so the chunk loops unroll when a graph is compiled.
+Pairs z are [n_target * N, N, c_z]: the targets of a batch below one another, all padded to N tokens. Singles, masks and
+alignments are stacked likewise: [n_target * N, ...], [n_target * N_msa, N, c_m].
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from mindspore import Tensor, ops
-from mindspore.ops import constexpr
 
 from pfold.ops.chunks import row_chunks
+from pfold.ops.layers import (
+    Params,
+    affine,
+    attention,
+    expand,
+    key_bias,
+    layer_norm,
+    linear,
+    merge_heads,
+    normalise,
+    split_heads,
+    transition,
+)
 
-# Additive bias of a masked attention key: exp() of it is zero in float32.
-MASKED = -1e9
+# Channels of a head of triangle attention (AF3 supplement, section 3.6).
+TRIANGLE_HEAD_CHANNELS = 32
+# Bins of residue and token offsets, AF3 Algorithm 3 with r_max = 32.
+N_POSITION_BINS = 66
 
-_layer_norm = ops.LayerNorm(begin_norm_axis=-1, begin_params_axis=-1, epsilon=1e-5)
-_matmul_transposed = ops.MatMul(transpose_b=True)
-_scores = ops.BatchMatMul(transpose_b=True)
-_weighted_sum = ops.BatchMatMul()
-
-
-@constexpr  # type: ignore[untyped-decorator]
-def _repeats(shape: tuple[int, ...], like: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(n // m for n, m in zip(like, (1,) * (len(like) - len(shape)) + shape, strict=True))
-
-
-def expand(x: Tensor, like: Tensor) -> Tensor:
-    """Repeat `x` along its axes of length 1, and missing leading ones, to the shape of `like`.
-
-    Used before sums and products: on CPU, MindSpore's arithmetic with an operand that is broadcast keeps 16 bytes of
-    indices for each element of the result as long as the graph lives, and takes long to compile.
-    """
-    return x if x.shape == like.shape else ops.tile(x, _repeats(x.shape, like.shape))
-
-
-def layer_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
-    """Layer norm over the last axis, eps 1e-5.  x [..., c], weight and bias [c] or absent -> [..., c]."""
-    c = x.shape[-1:]
-    gamma = ops.ones(c, x.dtype) if weight is None else weight
-    beta = ops.zeros(c, x.dtype) if bias is None else bias
-    return _layer_norm(x, gamma, beta)[0]
+_outgoing_product = ops.BatchMatMul(transpose_b=True)
+_product = ops.BatchMatMul()
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x [..., c_in] times weight [c_out, c_in] transposed, plus bias [c_out] -> [..., c_out]."""
-    c_out = weight.shape[0]
-    y = _matmul_transposed(x.reshape((-1, x.shape[-1])), weight)
-    if bias is not None:
-        y = ops.bias_add(y, bias)
-    return y.reshape(x.shape[:-1] + (c_out,))
+def _each_target(function: Callable[..., Tensor], p: Any, z: Tensor, *others: Tensor) -> Tensor:
+    """Apply function(p, z, *others) to each target's rows of z and of the others, and stack the results."""
+    n_target = z.shape[0] // z.shape[1]
+    if n_target == 1:
+        return function(p, z, *others)
+    results = []
+    for i in range(n_target):
+        mine = []
+        for x in others:
+            mine.append(x[i * (x.shape[0] // n_target) : (i + 1) * (x.shape[0] // n_target)])
+        results.append(function(p, z[i * z.shape[1] : (i + 1) * z.shape[1]], *mine))
+    return ops.concat(results, axis=0)
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """softmax(q k^T / sqrt(d) + bias) v.
-
-    q [..., N_q, d], k and v [..., N_k, d]; bias broadcasts to [..., N_q, N_k] -> [..., N_q, d].
-    """
-    scores = _scores(q * (q.shape[-1] ** -0.5), k)
-    return _weighted_sum(ops.softmax(scores + expand(bias, scores), axis=-1), v)
+def _triangle_operands(p: Params, h: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    a = ops.sigmoid(linear(p, "linear_a_g", h)) * linear(p, "linear_a_p", h)
+    b = ops.sigmoid(linear(p, "linear_b_g", h)) * linear(p, "linear_b_p", h)
+    present = expand((mask[:, None] * mask[None, :])[:, :, None], a)
+    return present * a, present * b
 
 
-def triangle_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, key_bias: Tensor) -> Tensor:
-    """Attention along each row of the pair representation with a bias shared by all rows.
+def _multiply_outgoing(p: Params, z: Tensor, mask: Tensor) -> Tensor:
+    h = layer_norm(p, "layer_norm_in", z)
+    a, b = _triangle_operands(p, h, mask)
+    x = _outgoing_product(a.transpose(2, 0, 1), b.transpose(2, 0, 1)).transpose(1, 2, 0)
+    return z + linear(p, "linear_z", layer_norm(p, "layer_norm_out", x)) * ops.sigmoid(linear(p, "linear_g", h))
 
-    q, k, v [N, H, N, d], bias [H, N, N], key_bias [N] (0 or MASKED) -> [N, H, N, d].
-    """
-    n_row, n_head, n = q.shape[0], q.shape[1], q.shape[2]
-    shared = bias + expand(key_bias, bias)
+
+def _multiply_incoming(p: Params, z: Tensor, mask: Tensor) -> Tensor:
+    h = layer_norm(p, "layer_norm_in", z)
+    a, b = _triangle_operands(p, h, mask)
+    x = _product(a.transpose(2, 1, 0), b.transpose(2, 0, 1)).transpose(1, 2, 0)
+    return z + linear(p, "linear_z", layer_norm(p, "layer_norm_out", x)) * ops.sigmoid(linear(p, "linear_g", h))
+
+
+def triangle_multiplication_outgoing(p: Params, z: Tensor, mask: Tensor) -> Tensor:
+    """Triangle multiplicative update with outgoing edges, AF3 Algorithm 12.  z [N, N, c_z], mask [N] -> new z."""
+    return _each_target(_multiply_outgoing, p, z, mask)
+
+
+def triangle_multiplication_incoming(p: Params, z: Tensor, mask: Tensor) -> Tensor:
+    """Triangle multiplicative update with incoming edges, AF3 Algorithm 13.  z [N, N, c_z], mask [N] -> new z."""
+    return _each_target(_multiply_incoming, p, z, mask)
+
+
+def _attend_starting(p: Params, z: Tensor, mask: Tensor) -> Tensor:
+    h = layer_norm(p, "layer_norm", z)
+    mha = p["mha"]
+    n_head = mha["linear_q.weight"].shape[0] // TRIANGLE_HEAD_CHANNELS
+    q, k = split_heads(linear(mha, "linear_q", h), n_head), split_heads(linear(mha, "linear_k", h), n_head)
+    v = split_heads(linear(mha, "linear_v", h), n_head)
+    bias = linear(p, "linear", h).transpose(2, 0, 1)
+    bias = bias + expand(key_bias(mask), bias)
     chunks = []
-    for start, stop in row_chunks(n_row, 3 * n_head * n * n):
-        chunks.append(attention(q[start:stop], k[start:stop], v[start:stop], shared))
-    return chunks[0] if len(chunks) == 1 else ops.concat(chunks, axis=0)
+    for start, stop in row_chunks(z.shape[0], 3 * n_head * z.shape[0] * z.shape[0]):
+        chunks.append(attention(q[start:stop], k[start:stop], v[start:stop], bias))
+    o = merge_heads(chunks[0] if len(chunks) == 1 else ops.concat(chunks, axis=0))
+    return z + linear(mha, "linear_o", o * ops.sigmoid(linear(mha, "linear_g", h)))
 
 
-def triangle_product(a: Tensor, b: Tensor, outgoing: bool) -> Tensor:
-    """x_ij = sum_k a_ik b_jk (outgoing) or sum_k a_ki b_kj (incoming), per channel.  a, b [N, N, c] -> [N, N, c]."""
-    if outgoing:
-        x = _scores(a.transpose(2, 0, 1), b.transpose(2, 0, 1))
-    else:
-        x = _weighted_sum(a.transpose(2, 1, 0), b.transpose(2, 0, 1))
-    return x.transpose(1, 2, 0)
+def _attend_ending(p: Params, z: Tensor, mask: Tensor) -> Tensor:
+    return _attend_starting(p, z.transpose(1, 0, 2), mask).transpose(1, 0, 2)
 
 
-def transition(x: Tensor, weight_a: Tensor, weight_b: Tensor, weight_out: Tensor) -> Tensor:
-    """Gated feed-forward silu(x A) * (x B) projected back, in chunks of rows.  x [..., c] -> [..., c_out]."""
-    rows = x.reshape((-1, x.shape[-1]))
-    chunks = []
-    for start, stop in row_chunks(rows.shape[0], 3 * weight_a.shape[0]):
-        part = rows[start:stop]
-        chunks.append(linear(ops.silu(linear(part, weight_a)) * linear(part, weight_b), weight_out))
-    y = chunks[0] if len(chunks) == 1 else ops.concat(chunks, axis=0)
-    return y.reshape(x.shape[:-1] + (weight_out.shape[0],))
+def triangle_attention_starting(p: Params, z: Tensor, mask: Tensor) -> Tensor:
+    """Triangle self-attention around the starting node, AF3 Algorithm 14.  z [N, N, c_z], mask [N] -> new z."""
+    return _each_target(_attend_starting, p, z, mask)
 
 
-def outer_product_mean(a: Tensor, b: Tensor, weight: Tensor, bias: Tensor, norm: Tensor) -> Tensor:
-    """Sum over alignment rows of a_si (x) b_sj, projected to pairs and divided by `norm`.
+def triangle_attention_ending(p: Params, z: Tensor, mask: Tensor) -> Tensor:
+    """Triangle self-attention around the ending node, AF3 Algorithm 15.  z [N, N, c_z], mask [N] -> new z."""
+    return _each_target(_attend_ending, p, z, mask)
 
-    a, b [N_msa, N, c] (masked rows are zero), weight [c_z, c * c], bias [c_z], norm [N, N, 1] -> [N, N, c_z].
+
+def row_transition(p: Params, x: Tensor, mask: Tensor) -> Tensor:
+    """Gated transition of pairs or of an alignment, AF3 Algorithm 11.  x [rows, N, c], mask [rows] -> new x.
+
+    Masked rows may keep what they are.
     """
+    return x + transition(p, x)
+
+
+def _outer_product_mean(p: Params, z: Tensor, mask: Tensor, m: Tensor, msa_mask: Tensor) -> Tensor:
+    h = layer_norm(p, "layer_norm", m)
+    a, b = linear(p, "linear_1", h), linear(p, "linear_2", h)
+    rows = expand(msa_mask[:, None, None], a)
+    a, b = rows * a, rows * b
     n_msa, n, c = a.shape
     right = b.reshape((n_msa, n * c))
     chunks = []
     for start, stop in row_chunks(n, 2 * n * c * c):
         left = a[:, start:stop].reshape((n_msa, (stop - start) * c))
         outer = ops.matmul(left.transpose(1, 0), right).reshape((stop - start, c, n, c))
-        outer = outer.transpose(0, 2, 1, 3).reshape((stop - start, n, c * c))
-        chunks.append(linear(outer, weight, bias))
+        chunks.append(linear(p, "linear_out", outer.transpose(0, 2, 1, 3).reshape((stop - start, n, c * c))))
     x = chunks[0] if len(chunks) == 1 else ops.concat(chunks, axis=0)
-    return x / norm
+    return z + x / (msa_mask.sum() + 1e-3)
 
 
-def pair_weighted_average(w: Tensor, v: Tensor) -> Tensor:
-    """Average of v over residues j with weights w_ij per head.  w [H, N, N], v [N_msa, N, H, c] -> [N_msa, N, H, c]."""
-    n_msa, n, n_head, c = v.shape
-    columns = v.transpose(2, 1, 0, 3).reshape((n_head, n, n_msa * c))
-    return _weighted_sum(w, columns).reshape((n_head, n, n_msa, c)).transpose(2, 1, 0, 3)
+def outer_product_mean(p: Params, z: Tensor, mask: Tensor, m: Tensor, msa_mask: Tensor) -> Tensor:
+    """Outer product mean, AF3 Algorithm 9.  z [N, N, c_z], mask [N], m [N_msa, N, c_m], msa_mask [N_msa] -> new z."""
+    return _each_target(_outer_product_mean, p, z, mask, m, msa_mask)
+
+
+def _average(p: Params, z: Tensor, mask: Tensor, m: Tensor) -> Tensor:
+    h = layer_norm(p, "layernorm_m", m)
+    n_head = p["linear_no_bias_z.weight"].shape[0]
+    v = linear(p, "linear_no_bias_mv", h)
+    n_msa, n, c = v.shape[0], v.shape[1], v.shape[2] // n_head
+    bias = linear(p, "linear_no_bias_z", layer_norm(p, "layernorm_z", z)).transpose(2, 0, 1)
+    w = ops.softmax(bias + expand(key_bias(mask), bias), axis=-1)
+    columns = v.reshape((n_msa, n, n_head, c)).transpose(2, 1, 0, 3).reshape((n_head, n, n_msa * c))
+    o = _product(w, columns).reshape((n_head, n, n_msa, c)).transpose(2, 1, 0, 3).reshape(v.shape)
+    return m + linear(p, "linear_no_bias_out", ops.sigmoid(linear(p, "linear_no_bias_mg", h)) * o)
+
+
+def pair_weighted_averaging(p: Params, z: Tensor, mask: Tensor, m: Tensor, msa_mask: Tensor) -> Tensor:
+    """MSA pair-weighted averaging, AF3 Algorithm 10.  m [N_msa, N, c_m], z [N, N, c_z], mask [N] -> new m.
+
+    Rows that msa_mask [N_msa] leaves out may keep what they are.
+    """
+    return _each_target(_average, p, z, mask, m)
+
+
+def _bias(p: Params, z: Tensor, mask: Tensor) -> Tensor:
+    bias = linear(p, "linear_nobias_z", layer_norm(p, "layernorm_z", z)).transpose(2, 0, 1)
+    return bias + expand(key_bias(mask), bias)
+
+
+def pair_bias(p: Params, z: Tensor, mask: Tensor) -> Tensor:
+    """Attention bias of each head from pairs, AF3 Algorithm 24, line 8, MASKED for absent keys.
+
+    z [N, N, c_z], mask [N] -> [H, N, N]; a batch's targets below one another.
+    """
+    return _each_target(_bias, p, z, mask)
+
+
+def relative_position_encoding(p: Params, f: Params) -> Tensor:
+    """Relative position encoding, AF3 Algorithm 3.  f: device features -> [N, N, c_z].
+
+    The product with a concatenation of one-hot vectors is a sum of look-ups in the weight matrix.
+    """
+    table = p["linear_no_bias.weight"].transpose(1, 0)
+    position = table[:N_POSITION_BINS]
+    token = table[N_POSITION_BINS : 2 * N_POSITION_BINS]
+    same_entity = table[2 * N_POSITION_BINS]
+    chain = table[2 * N_POSITION_BINS + 1 :]
+    x = ops.gather(position, f["relative_residue"], 0) + ops.gather(token, f["relative_token"], 0)
+    x = x + ops.gather(chain, f["relative_chain"], 0)
+    return x + affine(f["same_entity"][:, :, None], same_entity[:, None])
+
+
+def _outer_sum(_: Any, z: Tensor, of_i: Tensor, of_j: Tensor) -> Tensor:
+    return z + expand(of_i[:, None], z) + expand(of_j[None], z)
+
+
+def pair_embedding(p: Params, z: Tensor, mask: Tensor, f: Params, of_i: Tensor, of_j: Tensor) -> Tensor:
+    """Pairs of a recycling cycle, AF3 Algorithm 1, lines 3-5 and 8.
+
+    z [N, N, c_z] of the last cycle, zero at first; f: device features; of_i, of_j [N, c_z] -> z of this cycle.
+    """
+    x = linear(p, "linear_no_bias_z_cycle", layer_norm(p, "layernorm_z_cycle", z))
+    x = x + relative_position_encoding(p["relative_position_encoding"], f)
+    x = x + linear(p, "linear_no_bias_token_bond", f["token_bonds"][:, :, None])
+    return _each_target(_outer_sum, p, x, of_i, of_j)
+
+
+def pair_logits(p: Params, norm: str, layer: str, z: Tensor, mask: Tensor) -> Tensor:
+    """Layer norm and linear layer of pairs, by their names.  z [N, N, c_z], mask [N] -> [N, N, c_out]."""
+    return linear(p, layer, layer_norm(p, norm, z))
+
+
+def _mirror(_: Any, z: Tensor) -> Tensor:
+    return z + z.transpose(1, 0, 2)
+
+
+def symmetric_pair_logits(p: Params, norm: str, layer: str, z: Tensor, mask: Tensor) -> Tensor:
+    """As `pair_logits`, of z_ij + z_ji; an empty name of the layer norm leaves it out."""
+    x = _each_target(_mirror, p, z)
+    return linear(p, layer, x if norm == "" else layer_norm(p, norm, x))
+
+
+def _embed_distances(p: Params, z: Tensor, x: Tensor) -> Tensor:
+    delta = expand(x[:, None], ops.tile(x[None], (x.shape[0], 1, 1))) - ops.tile(x[None], (x.shape[0], 1, 1))
+    d = ops.sqrt((delta * delta).sum(axis=-1, keepdims=True))
+    distances = ops.tile(d, (1, 1, p["lower_bins"].shape[0]))
+    above = distances > expand(p["lower_bins"], distances)
+    below = distances < expand(p["upper_bins"], distances)
+    bins = ops.logical_and(above, below).astype(z.dtype)
+    return z + linear(p, "linear_no_bias_d", bins) + linear(p, "linear_no_bias_d_wo_onehot", d)
+
+
+def confidence_pairs(p: Params, z: Tensor, mask: Tensor, of_i: Tensor, of_j: Tensor, x: Tensor) -> Tensor:
+    """Pairs of the confidence head, AF3 Algorithm 31, lines 1-3; z stays as it is.
+
+    z [N, N, c_z] of the trunk, of_i and of_j [N, c_z], x [N, 3] positions of one sample (Å) -> [N, N, c_z].
+    """
+    return _each_target(_embed_distances, p, _each_target(_outer_sum, p, z, of_i, of_j), x)
+
+
+def condition_pairs(p: Params, f: Params, z: Tensor) -> Tensor:
+    """Pair conditioning, AF3 Algorithm 21, lines 1-5.  z [N, N, c_z] -> [N, N, c_z]; the same in every step."""
+    h = ops.concat([z, relative_position_encoding(p["relpe"], f)], axis=-1)
+    h = linear(p, "linear_no_bias_z", layer_norm(p, "layernorm_z", h))
+    h = h + transition(p["transition_z1"], h)
+    return h + transition(p["transition_z2"], h)
+
+
+def diffusion_pairs(
+    p: Params, encoder: Params, blocks: list[Params], z: Tensor, mask: Tensor, f: Params
+) -> tuple[Tensor, Tensor]:
+    """All that the diffusion module reads of the pairs, AF3 Algorithms 5 (line 10), 21 and 24 (line 8).
+
+    p: diffusion conditioning, encoder: atom encoder, blocks: attention of each token block; z [N, N, c_z], mask [N] ->
+    biases [n_block * H, N, N] (of a batch: the blocks of its first target, of the next, ...) and token pairs
+    [N, N, c_atompair] for the atom pairs.
+    """
+    z = condition_pairs(p, f, z)
+    n = z.shape[1]
+    biases = []
+    for target in range(z.shape[0] // n):
+        for block in blocks:
+            biases.append(_bias(block, z[target * n : (target + 1) * n], mask[target * n : (target + 1) * n]))
+    return ops.concat(biases, axis=0), linear(encoder, "linear_no_bias_z", layer_norm(encoder, "layernorm_z", z))
+
+
+def token_attention(
+    q: Tensor, k: Tensor, v: Tensor, gate: Tensor, bias: Tensor, mask: Tensor, block: int, n_block: int
+) -> Tensor:
+    """Gated attention of tokens, AF3 Algorithm 24, lines 8-11.
+
+    q, k, v, gate [..., N, H * d]; bias [n_block * H, N, N] of all blocks, of which `block` is read -> [..., N, H * d].
+    """
+    n = bias.shape[-1]
+    n_target = q.shape[-2] // n
+    n_head = bias.shape[0] // (n_target * n_block)
+    outputs = []
+    for i in range(n_target):
+        rows = slice(i * n, (i + 1) * n)
+        first = (i * n_block + block) * n_head
+        heads = [split_heads(x[..., rows, :], n_head) for x in (q, k, v)]
+        outputs.append(merge_heads(attention(heads[0], heads[1], heads[2], bias[first : first + n_head])))
+    o = outputs[0] if n_target == 1 else ops.concat(outputs, axis=-2)
+    return o * ops.sigmoid(gate)
+
+
+def window_attention(q: Tensor, k: Tensor, v: Tensor, gate: Tensor, keys: Tensor, bias: Tensor) -> Tensor:
+    """Gated attention over windows of atoms, AF3 Algorithm 7.
+
+    q, k, v, gate [..., N_atom, H * d], keys [N_window, N_k] int32, bias [N_window, H, N_q, N_k] -> q's shape.
+    """
+    n_window, n_head, n_query = bias.shape[0], bias.shape[1], bias.shape[2]
+    windows = q.reshape(q.shape[:-2] + (n_window, n_query, q.shape[-1]))
+    k, v = ops.gather(k, keys, k.ndim - 2), ops.gather(v, keys, v.ndim - 2)
+    o = attention(split_heads(windows, n_head), split_heads(k, n_head), split_heads(v, n_head), bias)
+    return merge_heads(o).reshape(q.shape) * ops.sigmoid(gate)
+
+
+def adaptive_norm(a: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """sigmoid(scale) * layer norm of a + shift, AF3 Algorithm 26.  a [..., N, c], scale, shift [N, c] -> a's shape."""
+    return expand(ops.sigmoid(scale), a) * normalise(a) + expand(shift, a)
+
+
+def gated_sum(a: Tensor, gate: Tensor, x: Tensor) -> Tensor:
+    """a + sigmoid(gate) * x.  a and x [..., N, c], gate [N, c] -> a's shape."""
+    return a + expand(ops.sigmoid(gate), x) * x
+
+
+def after(z: Tensor, read: Tensor) -> Tensor:
+    """The pairs (or alignment) z once `read` has been computed from them: what later updates start from."""
+    return z
+
+
+def updated(z: Tensor) -> Tensor:
+    """What a graph returns for pairs (or an alignment) it has updated: the new ones here."""
+    return z

@@ -1,46 +1,156 @@
-"""Compiled graphs of the model: one per block type and shape, the weights passed in, so that blocks share a graph."""
+"""Compiled graphs of the model: one per block type and shape, the weights passed in, so that blocks share a graph.
 
+Where a backend updates pairs and alignments in place (`pfold.ops.in_place`), its graphs return a token instead of them:
+the tensors passed in have changed. The functions here return the tensors to go on with in either case.
+"""
+
+import functools
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import mindspore as ms
 import numpy as np
-from mindspore import Tensor
+from mindspore import Tensor, ops
 
+import pfold.ops as kernels
 from pfold.model import constraint_embedder, diffusion, embedders, heads, msa_module, pairformer, template_embedder
 from pfold.model.primitives import Params
 
-input_feature_embedder = ms.jit(embedders.input_feature_embedder)
-init_trunk = ms.jit(embedders.init_trunk)
-embed_constraints = ms.jit(constraint_embedder.embed_constraints)
-recycle_pair = ms.jit(embedders.recycle_pair)
-recycle_single = ms.jit(embedders.recycle_single)
-embed_template = ms.jit(template_embedder.embed_template)
-normalise_template = ms.jit(template_embedder.normalise_template)
-project_templates = ms.jit(template_embedder.project_templates)
-embed_msa = ms.jit(msa_module.embed_msa)
-msa_communication = ms.jit(msa_module.msa_communication)
-msa_stack = ms.jit(msa_module.msa_stack)
-pair_stack = ms.jit(pairformer.pair_stack)
-single_update = ms.jit(pairformer.single_update)
-prepare_diffusion = ms.jit(diffusion.prepare_diffusion)
-denoise = ms.jit(diffusion.denoise)
-distogram_head = ms.jit(heads.distogram_head)
-init_confidence = ms.jit(heads.init_confidence)
-embed_distances = ms.jit(heads.embed_distances)
-confidence_logits = ms.jit(heads.confidence_logits)
+
+@dataclass
+class Counts:
+    """What graphs have done since the process began: launches, compilations and their time (seconds)."""
+
+    launches: int = 0
+    compilations: int = 0
+    compile_seconds: float = 0.0
+
+    def copy(self) -> "Counts":
+        """The state now, to subtract later."""
+        return Counts(self.launches, self.compilations, self.compile_seconds)
+
+    def since(self, start: "Counts") -> "Counts":
+        """What was added since `start`."""
+        return Counts(
+            self.launches - start.launches,
+            self.compilations - start.compilations,
+            self.compile_seconds - start.compile_seconds,
+        )
 
 
-PAIR_STACK = ("tri_mul_out", "tri_mul_in", "tri_att_start", "tri_att_end", "pair_transition")
+counts = Counts()
+
+
+def _time_compilations() -> None:
+    """Count MindSpore's compilations and their time.
+
+    MindSpore has no public hook: its executor's `compile` is called before each run and returns at once when the graph
+    is there, so it is wrapped; what it added to its table of graphs tells a compilation.
+    """
+    from mindspore.graph import api
+
+    executor, graphs = api._JitExecutor, api.ms_compile_cache
+    compile_graph = executor.compile
+
+    @functools.wraps(compile_graph)
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        start, known = time.perf_counter(), len(graphs)
+        phase = compile_graph(*args, **kwargs)
+        if len(graphs) > known:
+            counts.compilations += 1
+            counts.compile_seconds += time.perf_counter() - start
+        return phase
+
+    executor.compile = timed
+
+
+_time_compilations()
+
+
+class Graph:
+    """A function that is compiled once for each set of input shapes and each backend."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._compiled: dict[str, Callable[..., Any]] = {}
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Run the graph on trees of tensors."""
+        backend = kernels.backend()
+        if backend not in self._compiled:
+            self._compiled[backend] = ms.jit(self._function)
+        counts.launches += 1
+        return self._compiled[backend](*inputs)
+
+
+def _begin(embedder: Params, p: Params, f: Params) -> tuple[Tensor, ...]:
+    s_inputs = embedders.input_feature_embedder(embedder, f)
+    return s_inputs, *embedders.init_trunk(p, s_inputs)
+
+
+def _begin_cycle(
+    p: Params, f: Params, a: Params, s_inputs: Tensor, init: tuple[Tensor, Tensor, Tensor], s: Tensor, z: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    s = embedders.recycle_single(p, init[0], s)
+    z = kernels.pair_embedding(p, z, f["token_mask"], f, init[1], init[2])
+    m = msa_module.embed_msa(p["msa_module"], a, s_inputs)
+    return s, kernels.updated(z), m.astype(z.dtype)
+
+
+def _msa_block(p: Params, z: Tensor, mask: Tensor, m: Tensor, msa_mask: Tensor) -> tuple[Tensor, Tensor]:
+    z, m = msa_module.msa_block(p, z, mask, m, msa_mask)
+    return kernels.updated(z), kernels.updated(m)
+
+
+def _pairformer_block(p: Params, s: Tensor, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    s, z = pairformer.pairformer_block(p, s, z, mask)
+    return s, kernels.updated(z)
+
+
+begin = Graph(_begin)
+embed_constraints = Graph(constraint_embedder.embed_constraints)
+embed_template = Graph(template_embedder.embed_template)
+project_templates = Graph(template_embedder.project_templates)
+prepare_diffusion = Graph(diffusion.prepare_diffusion)
+denoise = Graph(diffusion.denoise)
+distogram_head = Graph(heads.distogram_head)
+confidence_head = Graph(heads.confidence_head)
+_begin_cycle_graph = Graph(_begin_cycle)
+_msa_block_graph = Graph(_msa_block)
+_pairformer_block_graph = Graph(_pairformer_block)
+
+
+def begin_cycle(
+    p: Params, f: Params, a: Params, s_inputs: Tensor, init: tuple[Tensor, ...], s: Tensor, z: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Recycling and embedding of the alignment rows `a` -> s, z, m (AF3 Algorithms 1, lines 8 and 11, and 8, 1-4)."""
+    s, new, m = _begin_cycle_graph(p, f, a, s_inputs, init, s, z)
+    return s, _updated(z, new), m
+
+
+def msa_block(p: Params, z: Tensor, mask: Tensor, m: Tensor, msa_mask: Tensor) -> tuple[Tensor, Tensor]:
+    """One block of the MSA module -> z, m."""
+    new_z, new_m = _msa_block_graph(p, z, mask, m, msa_mask)
+    return _updated(z, new_z), _updated(m, new_m)
 
 
 def pairformer_block(p: Params, s: Tensor, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """One Pairformer block, AF3 Algorithm 17, lines 2-8.  s [N, c_s], z [N, N, c_z], mask [N].
+    """One Pairformer block -> s, z."""
+    s, new = _pairformer_block_graph(p, s, z, mask)
+    return s, _updated(z, new)
 
-    Two graphs: the MSA module and the confidence head share the one of the pair stack, which takes longest to compile.
+
+def _updated(z: Tensor, new: Tensor) -> Tensor:
+    """What to go on with: z where it was updated in place and `new` is a token, which is waited for.
+
+    Launched behind a graph that still runs, the next one waits in a loop that takes a core from the operators.
     """
-    z = pair_stack(as_input({k: p[k] for k in PAIR_STACK}), z, mask)
-    return single_update(as_input({k: v for k, v in p.items() if k not in PAIR_STACK}), s, z, mask), z
+    if not kernels.in_place():
+        return new
+    new.asnumpy()
+    return z
 
 
 def _map_leaves(tree: Any, leaf: Callable[[Any], Tensor]) -> Any:
@@ -56,11 +166,16 @@ def to_device(tree: Any) -> Any:
     return _map_leaves(tree, lambda array: Tensor(np.ascontiguousarray(array)))
 
 
+def zeros(shape: tuple[int, ...], dtype: str) -> Tensor:
+    """A tensor of zeros of dtype "float32" or "bfloat16"."""
+    return ops.zeros(shape, ms.bfloat16 if dtype == "bfloat16" else ms.float32)
+
+
 def place(names: Any, weights: Mapping[str, np.ndarray]) -> Any:
     """Turn a nested dict of checkpoint names into float32 tensors of the checkpoint."""
     return _map_leaves(names, lambda name: Tensor(np.ascontiguousarray(weights[name], np.float32)))
 
 
-def as_input(tree: Params) -> Params:
+def as_input(tree: Any) -> Any:
     """Mark a tree of tensors as graph input: without it each tensor is a constant and its graph compiled anew."""
     return ms.mutable(tree)

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping, Sequence
 
-import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
@@ -11,7 +10,7 @@ from pfold.errors import InputError
 from pfold.logs import progress
 from pfold.model import esm2
 from pfold.ops import MASKED
-from pfold.predict.graphs import as_input, to_device
+from pfold.predict.graphs import Graph, as_input, to_device
 from pfold.weights.esm import MAX_RESIDUES, EsmSettings, layer_layout
 from pfold.weights.tree import nest
 
@@ -20,9 +19,9 @@ logger = logging.getLogger(__name__)
 # Sequences are padded to a multiple of this many tokens, so that few graphs are compiled.
 LENGTH_STEP = 64
 
-_embed_letters = ms.jit(esm2.embed_letters)
-_transformer_layer = ms.jit(esm2.transformer_layer)
-_normalise = ms.jit(esm2.normalise)
+_embed_letters = Graph(esm2.embed_letters)
+_transformer_layer = Graph(esm2.transformer_layer)
+_normalise = Graph(esm2.normalise)
 
 
 def encode_letters(sequence: str) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor
 
+import pfold.ops as kernels
 from pfold.confidence import confidence_of_sample, contact_probabilities
 from pfold.errors import ConfigError
 from pfold.features.device import (
@@ -18,6 +19,7 @@ from pfold.features.device import (
     pad,
     template_arrays,
 )
+from pfold.model.primitives import Params
 from pfold.predict import graphs
 from pfold.predict.graphs import as_input, place, to_device
 from pfold.predict.noise import check_noise, draw_rows, make_noise
@@ -27,6 +29,8 @@ from pfold.weights.published import ModelSettings, model_settings
 from pfold.weights.tree import nest
 
 Features = Mapping[str, np.ndarray]
+# Of pairs, alignments and their products. Sums, layer norms, softmax, singles, sampler and scores are in float32.
+DTYPES = ("float32", "bfloat16")
 Weights = str | Path | Mapping[str, np.ndarray] | None
 
 
@@ -34,20 +38,25 @@ def load_model(name: str, weights: Weights = None, dtype: str = "float32") -> "M
     """Load a published model.
 
     weights: path of a .safetensors or published .pt file, a mapping of checkpoint name -> float32 array, or None for
-    the published file in the cache directory. dtype: "float32".
+    the published file in the cache directory. dtype: "float32" or "bfloat16", of pairs, alignments and their products.
     Raises ConfigError for an unknown model or dtype, WeightsError for a missing or wrong checkpoint.
     """
     settings = model_settings(name)
-    if dtype != "float32":
-        raise ConfigError(f'dtype "{dtype}" is not available; use "float32"')
-    return Model(settings, load_weights(settings, weights))
+    if dtype not in DTYPES:
+        raise ConfigError(f'dtype is "{dtype}"; use one of {", ".join(DTYPES)}')
+    if dtype == "bfloat16" and kernels.backend() == "reference":
+        raise ConfigError(
+            'dtype "bfloat16" needs the fused operators or an Ascend NPU; MindSpore\'s own operators for CPUs lack it. '
+            'Install a C++ compiler (g++), or use "float32"'
+        )
+    return Model(settings, load_weights(settings, weights), dtype)
 
 
 class Model:
     """A published model with its weights on the device; compiled graphs are kept between predictions."""
 
-    def __init__(self, settings: ModelSettings, weights: Mapping[str, np.ndarray]) -> None:
-        self.settings = settings
+    def __init__(self, settings: ModelSettings, weights: Mapping[str, np.ndarray], dtype: str = "float32") -> None:
+        self.settings, self.dtype = settings, dtype
         # One tensor after another goes to the device: no second copy of the checkpoint is held.
         self.params = place(nest({name: name for name in weights}), weights)
 
@@ -118,6 +127,7 @@ class _Fold:
         report: Callable[[str], None] | None,
     ) -> None:
         self.settings, self.params, self.features = model.settings, model.params, features
+        self.dtype = model.dtype
         self.keep_stages = keep_stages
         self.report: Callable[[str], None] = report or (lambda _: None)
         self.n_token, self.n_atom = len(features["token_index"]), len(features["ref_pos"])
@@ -138,32 +148,40 @@ class _Fold:
 
     def trunk(self, n_cycle: int, seed: int | None) -> None:
         """Embedding, recycling, MSA module and pairformer; seed draws alignment rows, None keeps all."""
-        p = as_input({k: v for k, v in self.params.items() if k.startswith(_TRUNK_ENTRIES)})
-        self.s_inputs = graphs.input_feature_embedder(as_input(self.params["input_embedder"]), self.f)
-        s_init, z_init = graphs.init_trunk(p, self.f, self.s_inputs)
-        if self.settings.constraints:
-            z_init = self._add_constraints(z_init)
+        p = as_input(
+            {k: v for k, v in self.params.items() if k.startswith(_TRUNK_ENTRIES)}
+            | {"msa_module": {k: v for k, v in self.params["msa_module"].items() if k != "blocks"}}
+        )
+        self.s_inputs, *init = graphs.begin(as_input(self.params["input_embedder"]), p, self.f)
         self._record("s_inputs_0_0", self.s_inputs, 1)
-        s, z = s_init * 0, z_init * 0
+        s = graphs.zeros(init[0].shape, "float32")
+        z = graphs.zeros((self.padded_token, self.padded_token, self.settings.c_z), self.dtype)
         for cycle in range(n_cycle):
             self.report(f"cycle {cycle + 1} of {n_cycle}")
-            z = self._template_embedder(graphs.recycle_pair(p, z_init, z), cycle)
-            z = self._msa_module(z, cycle, seed)
+            a = self._alignment_rows(cycle, seed)
+            s, z, m = graphs.begin_cycle(p, self.f, a, self.s_inputs, as_input(tuple(init)), s, z)
+            z = self._template_embedder(self._add_constraints(z), cycle)
+            for block in self.params["msa_module"]["blocks"]:
+                z, m = graphs.msa_block(as_input(block), z, self.mask, m, a["msa_mask"])
             self._record(f"msa_{cycle}_0", z, 2)
-            s = graphs.recycle_single(p, s_init, s)
             for block in self.params["pairformer_stack.blocks"]:
-                s, z = graphs.pairformer_block(block, s, z, self.mask)
+                s, z = graphs.pairformer_block(as_input(block), s, z, self.mask)
             self._record(f"trunk_{cycle}_0", s, 1)
             self._record(f"trunk_{cycle}_1", z, 2)
         self.s, self.z = s, z
 
+    def _alignment_rows(self, cycle: int, seed: int | None) -> Params:
+        n_msa, max_rows = len(self.features["msa"]), self.settings.max_msa_rows
+        rows = np.arange(min(n_msa, max_rows)) if seed is None else draw_rows(seed, cycle, n_msa, max_rows)
+        return as_input(to_device(alignment_rows(self.features, rows, padded_rows(len(rows)), self.padded_token)))
+
     def _add_constraints(self, z: Tensor) -> Tensor:
         """Constraint embedder, of models that have one; features without constraints, such as recorded ones, pass."""
-        arrays = constraint_arrays(self.features, self.padded_token)
+        arrays = constraint_arrays(self.features, self.padded_token) if self.settings.constraints else None
         if arrays is None:
             return z
         p = as_input(self.params["constraint_embedder"])
-        return z + graphs.embed_constraints(p, as_input(to_device(arrays)))
+        return z + graphs.embed_constraints(p, as_input(to_device(arrays))).astype(z.dtype)
 
     def _template_embedder(self, z: Tensor, cycle: int) -> Tensor:
         """Template embedder, AF3 Algorithm 16, of models that have one."""
@@ -171,30 +189,13 @@ class _Fold:
         if not self.templates:
             return z
         head = as_input({k: v for k, v in p.items() if k != "pairformer_stack.blocks"})
+        blocks = as_input(p["pairformer_stack.blocks"])
         u = Tensor(0.0)
         for template, share in self.templates:
-            v = graphs.embed_template(head, z, template)
-            for block in p["pairformer_stack.blocks"]:
-                v = graphs.pair_stack(as_input(block), v, self.mask)
-            u = u + graphs.normalise_template(head, v) * share
+            u = u + graphs.embed_template(head, blocks, z, self.mask, template) * share
         update = graphs.project_templates(head, u)
         self._record(f"template_{cycle}_0", update, 2)
-        return z + update
-
-    def _msa_module(self, z: Tensor, cycle: int, seed: int | None) -> Tensor:
-        """MSA module, AF3 Algorithm 8, on the alignment rows of this cycle."""
-        n_msa, max_rows = len(self.features["msa"]), self.settings.max_msa_rows
-        rows = np.arange(min(n_msa, max_rows)) if seed is None else draw_rows(seed, cycle, n_msa, max_rows)
-        a = to_device(alignment_rows(self.features, rows, padded_rows(len(rows)), self.padded_token))
-        p = self.params["msa_module"]
-        embedding = as_input({k: v for k, v in p.items() if k != "blocks"})
-        m = graphs.embed_msa(embedding, a["msa"], a["has_deletion"], a["deletion_value"], self.s_inputs)
-        for block in p["blocks"]:
-            z = graphs.msa_communication(as_input(block["outer_product_mean_msa"]), m, z, a["msa_mask"])
-            if "msa_stack" in block:
-                m = graphs.msa_stack(as_input(block["msa_stack"]), m, z, self.mask)
-            z = graphs.pair_stack(as_input(block["pair_stack"]), z, self.mask)
-        return z
+        return z + update.astype(z.dtype)
 
     def diffusion(self, noise: Any, n_step: int) -> np.ndarray:
         """Sample positions of all samples at once -> [S, N_atom, 3] float32 (Å)."""
@@ -216,7 +217,7 @@ class _Fold:
 
     def confidence(self, coordinate: np.ndarray, n_cycle: int, logits: bool) -> dict[str, Any]:
         """Distogram, confidence head and scores of every sample."""
-        distogram = graphs.distogram_head(as_input(self.params["distogram_head"]), self.z)
+        distogram = graphs.distogram_head(as_input(self.params["distogram_head"]), self.z, self.mask)
         self._record("distogram_0_0", distogram, 2)
         contact_probs = contact_probabilities(self._unpad(distogram, 2))
         samples = []
@@ -237,12 +238,11 @@ class _Fold:
         """Confidence head on one sample, AF3 Algorithm 31.  x [N_atom, 3] (Å)."""
         p = self.params["confidence_head"]
         head = as_input({k: v for k, v in p.items() if k != "pairformer_stack.blocks"})
-        s, z = graphs.init_confidence(head, self.s_inputs, self.s, self.z)
-        representative = x[np.flatnonzero(self.features["distogram_rep_atom_mask"])]
-        z = graphs.embed_distances(head, z, Tensor(pad(representative, self.padded_token)))
-        for block in p["pairformer_stack.blocks"]:
-            s, z = graphs.pairformer_block(block, s, z, self.mask)
-        pae, pde, plddt, resolved = graphs.confidence_logits(head, s, z)
+        blocks = as_input(p["pairformer_stack.blocks"])
+        representative = pad(x[np.flatnonzero(self.features["distogram_rep_atom_mask"])], self.padded_token)
+        pae, pde, plddt, resolved = graphs.confidence_head(
+            head, blocks, self.s_inputs, self.s, self.z, self.mask, Tensor(representative)
+        )
         token, slot = self.features["atom_to_token_idx"], self.features["atom_to_tokatom_idx"]
         return {
             "plddt": plddt.asnumpy()[token, slot],
@@ -252,11 +252,12 @@ class _Fold:
         }
 
     def _unpad(self, x: Tensor, n_axis: int) -> np.ndarray:
-        return x.asnumpy()[(slice(self.n_token),) * n_axis]
+        return x.float().asnumpy()[(slice(self.n_token),) * n_axis]
 
     def _record(self, stage: str, x: Tensor, n_axis: int) -> None:
         if self.keep_stages:
-            self.stages[f"stage_{stage}"] = self._unpad(x, n_axis)
+            # A copy: the tensor may be updated in place later.
+            self.stages[f"stage_{stage}"] = self._unpad(x, n_axis).copy()
 
 
 # Entries of the checkpoint that the trunk reads outside its blocks.

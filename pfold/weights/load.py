@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from pfold.errors import WeightsError
-from pfold.files import large_file_digest
+from pfold.files import large_file_digest, user_cache
 from pfold.weights.layout import checkpoint_layout
 from pfold.weights.published import AUTO, UNTRAINED, ModelSettings
 from pfold.weights.torch_file import read_torch_file
@@ -19,8 +19,8 @@ _MAX_NAMED = 5
 
 
 def cache_folder() -> Path:
-    """Where published checkpoints are kept: $PFOLD_WEIGHTS, or ~/.cache/pfold/weights."""
-    return Path(os.environ.get("PFOLD_WEIGHTS") or Path.home() / ".cache/pfold/weights")
+    """Where published checkpoints are kept: $PFOLD_WEIGHTS, or weights/ in pfold's cache."""
+    return Path(os.environ.get("PFOLD_WEIGHTS") or user_cache() / "weights")
 
 
 def cached_file(file: str, folder: Path | None = None) -> Path | None:

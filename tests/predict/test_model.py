@@ -76,7 +76,7 @@ def test_wrong_arguments_are_named(tiny_model, dimer):
         tiny_model.predict(dimer, noise=incomplete, **SETTINGS)
     with pytest.raises(ConfigError, match='msa_rows is "some"'):
         tiny_model.predict(dimer, msa_rows="some")
-    with pytest.raises(ConfigError, match='dtype "float16" is not available'):
+    with pytest.raises(ConfigError, match='dtype is "float16"; use one of float32, bfloat16'):
         pfold.load_model("protenix_tiny_default_v0.5.0", weights="untrained", dtype="float16")
 
 

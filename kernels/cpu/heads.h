@@ -1,0 +1,103 @@
+// Gated multi-head attention of rows, with a bias for each head: of tokens (AF3 Algorithm 24) and of windows of atoms.
+#pragma once
+
+#include "attention.h"
+
+namespace PFOLD_ISA {
+
+// Copies n rows of one head, d of them wide channels apart, into rows of `wide` channels padded with zeros.
+inline void copy_head(const float* x, i64 row, i64 n, i64 d, float scale, float* out, i64 wide) {
+  for (i64 i = 0; i < n; ++i)
+    for (i64 k = 0; k < wide; ++k) out[i * wide + k] = k < d ? x[i * row + k] * scale : 0;
+}
+
+// Keys [n][wide] as panels [n / 64][wide][64].
+template <class T>
+void key_panels(const float* k, i64 n, i64 wide, float* scratch, E<T>* out) {
+  for (i64 j = 0; j < n; j += PANEL) {
+    to_channels(k + j * wide, wide, n - j < PANEL ? n - j : PANEL, wide, scratch);
+    pack_rows<T>(scratch, PANEL, wide, PANEL, out + j / PANEL * packed<T>(wide) * PANEL, PANEL);
+  }
+}
+
+// Queries, keys and values of one head, contiguous.
+struct HeadScratch {
+  Buffer<float> q, k, v, o, channels, panels;
+  AttentionScratch<float> attention;
+
+  HeadScratch(i64 n_query, i64 n_key, i64 wide)
+      : q(n_query * wide),
+        k(n_key * wide),
+        v(n_key * wide),
+        o(n_query * wide),
+        channels(wide * PANEL),
+        panels(padded(n_key) * wide),
+        attention(padded(n_key)) {}
+};
+
+inline i64 whole_vectors(i64 n) { return (n + VL - 1) / VL * VL; }
+
+// o * sigmoid(gate) of the head that scratch holds; gate and out rows are `row` apart, those of bias bias_row.
+template <class Bias>
+void gated_head(i64 n_query, i64 n_key, i64 d, const Bias* bias, i64 bias_row, const float* gate, i64 row, float* out,
+                HeadScratch& s) {
+  i64 wide = whole_vectors(d);
+  key_panels<float>(s.k.get(), n_key, wide, s.channels.get(), s.panels.get());
+  attend<float>(n_query, n_key, wide, s.q.get(), wide, s.panels.get(), wide * PANEL, s.v.get(), wide, bias, bias_row,
+                s.o.get(), wide, s.attention);
+  for (i64 i = 0; i < n_query; ++i)
+    for (i64 k = 0; k < d; ++k) out[i * row + k] = s.o[i * wide + k] / (1 + std::exp(-gate[i * row + k]));
+}
+
+// q, k, v, gate, out [n_sample * n_target * n_pad][n_head * d]; bias [n_head][n_pad][n_pad] of target t is at
+// t * target_heads * n_pad * n_pad.
+// mask [n_target * n_pad]: nothing is computed for positions behind a target's last present one.
+template <class Bias>
+void token_attention(const float* q, const float* k, const float* v, const float* gate, const Bias* bias,
+                     i64 target_heads, const float* mask, i64 n_sample, i64 n_target, i64 n_pad, i64 n_head, i64 d,
+                     float* out) {
+  i64 row = n_head * d, wide = whole_vectors(d);
+#pragma omp parallel
+  {
+    HeadScratch s(n_pad, n_pad, wide);
+#pragma omp for collapse(2) schedule(dynamic)
+    for (i64 problem = 0; problem < n_sample * n_target; ++problem)
+      for (i64 head = 0; head < n_head; ++head) {
+        i64 target = problem % n_target, n = present(mask + target * n_pad, n_pad);
+        i64 at = problem * n_pad * row + head * d;
+        copy_head(q + at, row, n, d, 1 / std::sqrt(float(d)), s.q.get(), wide);
+        copy_head(k + at, row, n, d, 1, s.k.get(), wide);
+        copy_head(v + at, row, n, d, 1, s.v.get(), wide);
+        gated_head(n, n, d, bias + (target * target_heads + head) * n_pad * n_pad, n_pad, gate + at, row, out + at, s);
+        for (i64 i = n; i < n_pad; ++i) std::memset(out + at + i * row, 0, d * sizeof(float));
+      }
+  }
+}
+
+// q, k, v, gate, out [n_sample * n_window * n_query][n_head * d]; keys [n_window][n_key] are rows of a sample's k and
+// v; bias [n_window][n_head][n_query][n_key].
+inline void window_attention(const float* q, const float* k, const float* v, const float* gate,
+                             const std::int32_t* keys, const float* bias, i64 n_sample, i64 n_window, i64 n_query,
+                             i64 n_key, i64 n_head, i64 d, float* out) {
+  i64 row = n_head * d, wide = whole_vectors(d), n_atom = n_window * n_query;
+#pragma omp parallel
+  {
+    HeadScratch s(n_query, n_key, wide);
+#pragma omp for collapse(2) schedule(static)
+    for (i64 sample = 0; sample < n_sample; ++sample)
+      for (i64 window = 0; window < n_window; ++window)
+        for (i64 head = 0; head < n_head; ++head) {
+          i64 first = sample * n_atom * row + head * d, at = first + window * n_query * row;
+          copy_head(q + at, row, n_query, d, 1 / std::sqrt(float(d)), s.q.get(), wide);
+          for (i64 j = 0; j < n_key; ++j) {
+            i64 from = first + keys[window * n_key + j] * row;
+            copy_head(k + from, row, 1, d, 1, s.k.get() + j * wide, wide);
+            copy_head(v + from, row, 1, d, 1, s.v.get() + j * wide, wide);
+          }
+          gated_head(n_query, n_key, d, bias + (window * n_head + head) * n_query * n_key, n_key, gate + at, row,
+                     out + at, s);
+        }
+  }
+}
+
+}  // namespace PFOLD_ISA

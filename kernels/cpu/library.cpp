@@ -1,0 +1,89 @@
+// Entry points: each operator in the copy for the widest instruction set this CPU has.
+#include <cstdio>
+#include <exception>
+
+#include "arguments.h"
+
+#define OPERATOR(name) void name(const Arguments&);
+namespace portable {
+#include "operators.h"
+}
+#if defined(__x86_64__)
+namespace avx2 {
+#include "operators.h"
+}
+namespace avx512 {
+#include "operators.h"
+}
+namespace avx512_bf16 {
+#include "operators.h"
+}
+#endif
+#undef OPERATOR
+
+namespace {
+
+enum class Isa { portable, avx2, avx512, avx512_bf16 };
+const char* const NAMES[] = {"portable", "avx2", "avx512", "avx512_bf16"};
+
+Isa widest() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  if (avx512 && __builtin_cpu_supports("avx512bf16")) return Isa::avx512_bf16;
+  if (avx512) return Isa::avx512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return Isa::avx2;
+#endif
+  return Isa::portable;
+}
+
+Isa isa = widest();
+
+}  // namespace
+
+// Name of the instruction set in use.
+extern "C" const char* pfold_isa() { return NAMES[int(isa)]; }
+
+// Use a narrower instruction set than the CPU's widest; for tests. Returns 0, or 1 where the CPU lacks it.
+extern "C" int pfold_use_isa(const char* name) {
+  for (int i = 0; i <= int(widest()); ++i)
+    if (!std::strcmp(NAMES[i], name)) {
+      isa = Isa(i);
+      return 0;
+    }
+  return 1;
+}
+
+#if defined(__x86_64__)
+#define CALL(name)          \
+  switch (isa) {            \
+    case Isa::avx512_bf16:  \
+      avx512_bf16::name(x); \
+      break;                \
+    case Isa::avx512:       \
+      avx512::name(x);      \
+      break;                \
+    case Isa::avx2:         \
+      avx2::name(x);        \
+      break;                \
+    case Isa::portable:     \
+      portable::name(x);    \
+      break;                \
+  }
+#else
+#define CALL(name) portable::name(x);
+#endif
+
+#define OPERATOR(name)                                                                                                \
+  extern "C" int name(int count, void** data, int* ndims, std::int64_t** shapes, const char** dtypes, void*, void*) { \
+    try {                                                                                                             \
+      const Arguments x{count, data, ndims, shapes, dtypes};                                                          \
+      CALL(name)                                                                                                      \
+      return 0;                                                                                                       \
+    } catch (const std::exception& error) {                                                                           \
+      std::fprintf(stderr, "pfold: operator " #name ": %s\n", error.what());                                          \
+      return 1;                                                                                                       \
+    }                                                                                                                 \
+  }
+#include "operators.h"

@@ -1,0 +1,164 @@
+// MSA module (AF3 Algorithms 9 and 10), in place.
+#pragma once
+
+#include "pair.h"
+
+namespace PFOLD_ISA {
+
+struct OuterProductMean {
+  const float *norm, *norm_bias, *a, *b, *out, *out_bias;
+};
+
+// Projection of an alignment as panels [token pair .. / 64 columns][row][64], column = token * c_hidden + channel.
+template <class T>
+void project_rows(const T* m, i64 m_row, i64 n_msa, i64 n, const float* mask, i64 c, i64 hidden,
+                  const OuterProductMean& p, E<T>* a, E<T>* b) {
+  const Panels<T> wa(p.a, hidden, c), wb(p.b, hidden, c);
+  i64 k_size = packed<T>(n_msa);
+#pragma omp parallel
+  {
+    Buffer<float> scratch(c * PANEL), sides(PACK<T> * 2 * PANEL * hidden);
+    Buffer<E<T>> h(packed<T>(c) * PANEL);
+#pragma omp for collapse(2) schedule(dynamic, 4)
+    for (i64 k = 0; k < k_size; ++k)
+      for (i64 i = 0; i < n; i += PANEL) {
+        i64 count = n - i < PANEL ? n - i : PANEL, size = PANEL * hidden;
+        for (i64 half = 0; half < PACK<T>; ++half) {
+          i64 row = k * PACK<T> + half;
+          float* side = sides.get() + half * 2 * size;
+          std::memset(side, 0, 2 * size * sizeof(float));
+          if (row >= n_msa || mask[row] == 0) continue;
+          norm_panel(m + row * m_row + i * c, c, count, c, p.norm, p.norm_bias, scratch.get(), h.get());
+          gemm(count, hidden, wa.rows, h.get(), 1, PANEL, wa.data.get(), PANEL, wa.stride, side, hidden);
+          gemm(count, hidden, wb.rows, h.get(), 1, PANEL, wb.data.get(), PANEL, wb.stride, side + size, hidden);
+          for (i64 e = 0; e < 2 * size; e += VL) store(side + e, load(side + e) * mask[row]);
+        }
+        for (i64 e = 0; e < count * hidden; e += PANEL) {
+          i64 at = (i * hidden + e) * k_size + k * PANEL;
+          pack_rows<T>(sides.get() + e, 2 * size, PACK<T>, PANEL, a + at, PANEL);
+          pack_rows<T>(sides.get() + size + e, 2 * size, PACK<T>, PANEL, b + at, PANEL);
+        }
+      }
+  }
+}
+
+// z += outer product mean of m [n_msa][..][c]; rows of m are m_row apart, hidden divides 64.
+template <class T>
+void outer_product_mean(Square<T> z, const T* m, i64 m_row, i64 n_msa, const float* mask, i64 c_z, i64 c, i64 hidden,
+                        const OuterProductMean& p) {
+  constexpr i64 COLUMNS = 32;
+  i64 n = z.n, k_size = packed<T>(n_msa), size = panels(n * hidden) * k_size * PANEL;
+  i64 tokens = PANEL / hidden, outer = hidden * hidden, width = COLUMNS * hidden;
+  Buffer<E<T>> a(size), b(size);
+  project_rows(m, m_row, n_msa, n, mask, c, hidden, p, a.get(), b.get());
+  const Panels<T> out(p.out, c_z, outer);
+  float norm = 1e-3f;
+  for (i64 s = 0; s < n_msa; ++s) norm += mask[s];
+#pragma omp parallel
+  {
+    Buffer<float> tile(PANEL * width), update(tokens * COLUMNS * c_z);
+    Buffer<T> rows(tokens * COLUMNS * outer);
+#pragma omp for collapse(2) schedule(dynamic)
+    for (i64 i = 0; i < n; i += tokens)
+      for (i64 j = 0; j < n; j += COLUMNS) {
+        i64 n_i = n - i < tokens ? n - i : tokens, n_j = n - j < COLUMNS ? n - j : COLUMNS;
+        const E<T>* left = a.get() + i / tokens * k_size * PANEL;
+        const E<T>* right = b.get() + j / tokens * k_size * PANEL;
+        for (i64 k = 0; k < k_size; k += K_BLOCK) {
+          i64 count = k_size - k < K_BLOCK ? k_size - k : K_BLOCK;
+          gemm(n_i * hidden, n_j * hidden, count, left + k * PANEL, 1, PANEL, right + k * PANEL, PANEL, k_size * PANEL,
+               tile.get(), width, k > 0);
+        }
+        for (i64 r = 0; r < n_i; ++r)
+          for (i64 q = 0; q < n_j; ++q)
+            for (i64 e = 0; e < hidden; ++e)
+              for (i64 f = 0; f < hidden; f += VL)
+                store(rows.get() + (r * n_j + q) * outer + e * hidden + f,
+                      load(tile.get() + (r * hidden + e) * width + q * hidden + f));
+        gemm(n_i * n_j, c_z, out.rows, reinterpret_cast<const E<T>*>(rows.get()), outer / PACK<T>, 1, out.data.get(),
+             PANEL, out.stride, update.get(), c_z);
+        for (i64 r = 0; r < n_i; ++r)
+          for (i64 q = 0; q < n_j; ++q) {
+            T* row = z.at(i + r, j + q);
+            const float* u = update.get() + (r * n_j + q) * c_z;
+            for (i64 e = 0; e < c_z; e += VL)
+              store(row + e, load(row + e) + (load(u + e) + load(p.out_bias + e)) / norm);
+          }
+      }
+  }
+}
+
+struct PairWeightedAveraging {
+  const float *norm_m, *norm_m_bias, *v, *norm_z, *norm_z_bias, *bias, *gate, *out;
+};
+
+// m += average of m over residues, weighted by pairs, for each of n_head heads of d channels; d divides 64.
+template <class T>
+void pair_weighted_averaging(T* m, i64 m_row, i64 n_msa, Square<T> z, const float* mask, i64 c_z, i64 c, i64 n_head,
+                             i64 d, const PairWeightedAveraging& p) {
+  i64 n = z.n, width = padded(n), wide = n_head * d, rows_at_once = PANEL / d;
+  Buffer<T> weights(n_head * n * width);
+  {
+    Buffer<float> bias(n_head * n * width);
+    pair_bias(z, mask, c_z, n_head, p.norm_z, p.norm_z_bias, p.bias, bias.get(), n * width, width);
+    Buffer<float> zero(width);
+    std::memset(zero.get(), 0, width * sizeof(float));
+#pragma omp parallel
+    {
+      Buffer<float> row(width);
+#pragma omp for
+      for (i64 i = 0; i < n_head * n; ++i) {
+        float scale = softmax_weights(bias.get() + i * width, zero.get(), n, row.get());
+        for (i64 j = 0; j < n; j += VL) store(weights.get() + i * width + j, load(row.get() + j) * scale);
+      }
+    }
+  }
+  const Panels<T> value(p.v, wide, c), gate(p.gate, wide, c), out(p.out, c, wide);
+#pragma omp parallel
+  {
+    i64 k_size = packed<T>(n);
+    Buffer<float> scratch(c * PANEL), products(PANEL * wide), update(PANEL * c);
+    Buffer<float> v(n_head * (width + 1) * PANEL), o(n_head * n * PANEL);
+    Buffer<E<T>> h(packed<T>(c) * PANEL), packed_v(k_size * PANEL);
+    Buffer<T> gated(PANEL * wide);
+#pragma omp for schedule(dynamic)
+    for (i64 start = 0; start < n_msa; start += rows_at_once) {
+      i64 n_row = n_msa - start < rows_at_once ? n_msa - start : rows_at_once;
+      auto normalised = [&](i64 r, i64 j, i64 count) {
+        norm_panel(m + (start + r) * m_row + j * c, c, count, c, p.norm_m, p.norm_m_bias, scratch.get(), h.get());
+      };
+      for (i64 r = 0; r < n_row; ++r)
+        for (i64 j = 0; j < n; j += PANEL) {
+          i64 count = n - j < PANEL ? n - j : PANEL;
+          normalised(r, j, count);
+          gemm(count, wide, value.rows, h.get(), 1, PANEL, value.data.get(), PANEL, value.stride, products.get(), wide);
+          for (i64 q = 0; q < count; ++q)
+            for (i64 k = 0; k < n_head; ++k)
+              std::memcpy(v.get() + (k * width + j + q) * PANEL + r * d, products.get() + q * wide + k * d, d * 4);
+        }
+      for (i64 k = 0; k < n_head; ++k) {
+        pack_rows<T>(v.get() + k * width * PANEL, PANEL, n, PANEL, packed_v.get(), PANEL);
+        gemm(n, n_row * d, k_size, reinterpret_cast<const E<T>*>(weights.get() + k * n * width), width / PACK<T>, 1,
+             packed_v.get(), PANEL, 0, o.get() + k * n * PANEL, PANEL);
+      }
+      for (i64 r = 0; r < n_row; ++r)
+        for (i64 i = 0; i < n; i += PANEL) {
+          i64 count = n - i < PANEL ? n - i : PANEL;
+          normalised(r, i, count);
+          gemm(count, wide, gate.rows, h.get(), 1, PANEL, gate.data.get(), PANEL, gate.stride, products.get(), wide);
+          for (i64 q = 0; q < count; ++q) {
+            float* g = products.get() + q * wide;
+            for (i64 e = 0; e < wide; e += VL) store(g + e, sigmoid(load(g + e)));
+            for (i64 k = 0; k < n_head; ++k)
+              for (i64 e = 0; e < d; ++e) g[k * d + e] *= o[(k * n + i + q) * PANEL + r * d + e];
+          }
+          to_rows(products.get(), wide, count, wide, gated.get(), wide);
+          gemm(count, c, out.rows, reinterpret_cast<const E<T>*>(gated.get()), wide / PACK<T>, 1, out.data.get(), PANEL,
+               out.stride, update.get(), c);
+          for (i64 q = 0; q < count; ++q) add_row(m + (start + r) * m_row + (i + q) * c, update.get() + q * c, c);
+        }
+    }
+  }
+}
+
+}  // namespace PFOLD_ISA

@@ -1,0 +1,228 @@
+// Pair updates (AF3 Algorithms 11-15), in place: triangle multiplication, triangle attention, transition, pair bias.
+#pragma once
+
+#include "attention.h"
+#include "norm.h"
+
+namespace PFOLD_ISA {
+
+// Channels of a triangle multiplication that are projected and multiplied at a time: their two operands take half as
+// much memory as the pair representation.
+constexpr i64 TRIANGLE_CHANNELS = 32;
+// Entries of the summed axis that a product of panels works through at a time, so that a panel stays in the cache.
+constexpr i64 K_BLOCK = 256;
+
+struct TriangleMultiplication {
+  const float *norm_in, *norm_in_bias, *a_gate, *a, *b_gate, *b, *norm_out, *norm_out_bias, *gate, *out;
+};
+
+// Gated projections of 64 positions for the channels [start, start + count): out [2][count][64], a then b.
+template <class T>
+void gated_projections(const Rows<T> (&weights)[4], i64 start, i64 count, const E<T>* h, const float* present,
+                       float* products, float* out) {
+  for (int side = 0; side < 2; ++side) {
+    for (int half = 0; half < 2; ++half) {
+      const Rows<T>& w = weights[2 * side + half];
+      gemm(count, PANEL, w.stride, w.get(start), w.stride, 1, h, PANEL, 0, products + half * count * PANEL, PANEL);
+    }
+    for (i64 i = 0; i < count * PANEL; i += VL)
+      store(out + side * count * PANEL + i,
+            sigmoid(load(products + i)) * load(products + count * PANEL + i) * load(present + i % PANEL));
+  }
+}
+
+// x_ij = sum_k a_ki b_kj of one channel for 64 rows i; operands are panels [j / 64][k][64].
+template <class T>
+void product_rows(const E<T>* a, const E<T>* b, i64 rows, i64 n, i64 k_size, float* c, T* x, i64 x_row) {
+  i64 width = padded(n);
+  for (i64 k = 0; k < k_size; k += K_BLOCK) {
+    i64 count = k_size - k < K_BLOCK ? k_size - k : K_BLOCK;
+    gemm(rows, n, count, a + k * PANEL, 1, PANEL, b + k * PANEL, PANEL, k_size * PANEL, c, width, k > 0);
+  }
+  for (i64 i = 0; i < rows; ++i)
+    for (i64 j = 0; j < n; j += VL) store(x + i * x_row + j, load(c + i * width + j));
+}
+
+// AF3 Algorithm 12 on z; Algorithm 13 (incoming) is it with `source`, from which the operands are read, transposed.
+// Positions (k, i) of `source` give the operands a_ki and b_ki, of `hidden` channels, a multiple of 32 or fewer.
+template <class T>
+void triangle_multiplication(Square<T> z, Square<T> source, const float* mask, i64 c, i64 hidden,
+                             const TriangleMultiplication& p) {
+  i64 n = z.n, width = padded(n), k_size = packed<T>(n), channel = width * k_size;
+  i64 chunk = hidden < TRIANGLE_CHANNELS ? hidden : TRIANGLE_CHANNELS, widest = hidden > c ? hidden : c;
+  const Rows<T> weights[4] = {{p.a_gate, hidden, c}, {p.a, hidden, c}, {p.b_gate, hidden, c}, {p.b, hidden, c}};
+  const Panels<T> gate(p.gate, c, c), out(p.out, c, hidden);
+  Buffer<T> x(hidden * n * width);
+  // Mean and scale of 64 positions of source each, the same for all channels.
+  Buffer<float> statistics(n * panels(n) * 2 * PANEL);
+  {
+    Buffer<E<T>> operands(2 * chunk * channel);
+    for (i64 start = 0; start < hidden; start += chunk) {
+#pragma omp parallel
+      {
+        Buffer<float> scratch(c * PANEL), products(2 * chunk * PANEL), sides(PACK<T> * 2 * chunk * PANEL), both(PANEL);
+        Buffer<E<T>> h(packed<T>(c) * PANEL);
+#pragma omp for collapse(2) schedule(dynamic, 4)
+        for (i64 k = 0; k < k_size; ++k)
+          for (i64 i = 0; i < n; i += PANEL) {
+            i64 count = n - i < PANEL ? n - i : PANEL;
+            for (i64 half = 0; half < PACK<T>; ++half) {
+              i64 row = k * PACK<T> + half;
+              float* side = sides.get() + half * 2 * chunk * PANEL;
+              if (row >= n) {
+                std::memset(side, 0, 2 * chunk * PANEL * sizeof(float));
+                continue;
+              }
+              for (i64 j = 0; j < PANEL; ++j) both[j] = j < count ? mask[i + j] * mask[row] : 0;
+              float* known = statistics.get() + (row * panels(n) + i / PANEL) * 2 * PANEL;
+              to_channels(source.at(row, i), source.column, count, c, scratch.get());
+              if (start == 0) channel_statistics(scratch.get(), c, known);
+              normalise<T>(scratch.get(), c, known, p.norm_in, p.norm_in_bias, h.get());
+              gated_projections<T>(weights, start, chunk, h.get(), both.get(), products.get(), side);
+            }
+            for (i64 r = 0; r < 2 * chunk; ++r)
+              pack_rows<T>(sides.get() + r * PANEL, 2 * chunk * PANEL, PACK<T>, PANEL,
+                           operands.get() + r * channel + (i * k_size + k * PANEL), PANEL);
+          }
+      }
+#pragma omp parallel
+      {
+        Buffer<float> tile(PANEL * width);
+#pragma omp for collapse(2) schedule(dynamic)
+        for (i64 r = 0; r < chunk; ++r)
+          for (i64 i = 0; i < n; i += PANEL)
+            product_rows<T>(operands.get() + r * channel + i * k_size, operands.get() + (chunk + r) * channel,
+                            n - i < PANEL ? n - i : PANEL, n, k_size, tile.get(),
+                            x.get() + ((start + r) * n + i) * width, width);
+      }
+    }
+  }
+#pragma omp parallel
+  {
+    Buffer<float> scratch(widest * PANEL), gates(PANEL * c), update(PANEL * c);
+    Buffer<E<T>> h(packed<T>(widest) * PANEL);
+#pragma omp for collapse(2) schedule(dynamic, 4)
+    for (i64 i = 0; i < n; ++i)
+      for (i64 j = 0; j < n; j += PANEL) {
+        i64 count = n - j < PANEL ? n - j : PANEL;
+        norm_panel(z.at(i, j), z.column, count, c, p.norm_in, p.norm_in_bias, scratch.get(), h.get());
+        gemm(count, c, gate.rows, h.get(), 1, PANEL, gate.data.get(), PANEL, gate.stride, gates.get(), c);
+        for (i64 k = 0; k < hidden; ++k)
+          for (i64 q = 0; q < PANEL; q += VL)
+            store(scratch.get() + k * PANEL + q, load(x.get() + (k * n + i) * width + j + q));
+        normalise<T>(scratch.get(), hidden, p.norm_out, p.norm_out_bias, h.get());
+        gemm(count, c, out.rows, h.get(), 1, PANEL, out.data.get(), PANEL, out.stride, update.get(), c);
+        for (i64 q = 0; q < count; ++q) {
+          T* row = z.at(i, j + q);
+          for (i64 k = 0; k < c; k += VL)
+            store(row + k, load(row + k) + load(update.get() + q * c + k) * sigmoid(load(gates.get() + q * c + k)));
+        }
+      }
+  }
+}
+
+// Attention bias of each head: a layer norm and a linear layer of the pairs, plus MASKED for absent keys.
+// out: head h, query i, key j at h * head + i * row + j; written up to whole panels of keys.
+template <class T, class Out>
+void pair_bias(Square<T> z, const float* mask, i64 c, i64 n_head, const float* norm, const float* norm_bias,
+               const float* weight, Out* out, i64 head, i64 row) {
+  const Rows<T> w(weight, n_head, c);
+#pragma omp parallel
+  {
+    Buffer<float> scratch(c * PANEL), products(n_head * PANEL), absent(PANEL);
+    Buffer<E<T>> h(packed<T>(c) * PANEL);
+#pragma omp for collapse(2) schedule(dynamic, 4)
+    for (i64 i = 0; i < z.n; ++i)
+      for (i64 j = 0; j < z.n; j += PANEL) {
+        i64 count = z.n - j < PANEL ? z.n - j : PANEL;
+        for (i64 q = 0; q < PANEL; ++q) absent[q] = q < count ? (1 - mask[j + q]) * MASKED : MASKED;
+        norm_panel(z.at(i, j), z.column, count, c, norm, norm_bias, scratch.get(), h.get());
+        gemm(n_head, PANEL, w.stride, w.get(), w.stride, 1, h.get(), PANEL, 0, products.get(), PANEL);
+        for (i64 k = 0; k < n_head; ++k)
+          for (i64 q = 0; q < PANEL; q += VL)
+            store(out + k * head + i * row + j + q, load(products.get() + k * PANEL + q) + load(absent.get() + q));
+      }
+  }
+}
+
+struct TriangleAttention {
+  const float *norm, *norm_bias, *bias, *q, *k, *v, *gate, *out;
+};
+
+// AF3 Algorithm 14 on z, row by row; Algorithm 15 is it on the transposed square.
+template <class T>
+void triangle_attention(Square<T> z, const float* mask, i64 c, i64 n_head, i64 d, const TriangleAttention& p) {
+  i64 n = z.n, width = padded(n), wide = n_head * d;
+  Buffer<T> bias(n_head * n * width);
+  pair_bias(z, mask, c, n_head, p.norm, p.norm_bias, p.bias, bias.get(), n * width, width);
+  const Rows<T> key(p.k, wide, c);
+  const Panels<T> query(p.q, wide, c, 1 / std::sqrt(float(d))), value(p.v, wide, c), gate(p.gate, wide, c),
+      out(p.out, c, wide);
+#pragma omp parallel
+  {
+    i64 h_panel = packed<T>(c) * PANEL, k_panel = wide / PACK<T> * PANEL;
+    Buffer<float> scratch((c > wide ? c : wide) * PANEL), rows(PANEL * wide), o(PANEL * wide), update(PANEL * c);
+    Buffer<E<T>> h(panels(n) * h_panel), k(panels(n) * k_panel), v(packed<T>(width) * wide);
+    Buffer<T> q(width * wide), gated(PANEL * wide);
+    AttentionScratch<T> attention(width);
+#pragma omp for schedule(dynamic)
+    for (i64 i = 0; i < n; ++i) {
+      for (i64 j = 0; j < n; j += PANEL) {
+        i64 count = n - j < PANEL ? n - j : PANEL;
+        E<T>* hj = h.get() + j / PANEL * h_panel;
+        norm_panel(z.at(i, j), z.column, count, c, p.norm, p.norm_bias, scratch.get(), hj);
+        gemm(wide, PANEL, key.stride, key.get(), key.stride, 1, hj, PANEL, 0, scratch.get(), PANEL);
+        pack_rows<T>(scratch.get(), PANEL, wide, PANEL, k.get() + j / PANEL * k_panel, PANEL);
+        gemm(PANEL, wide, value.rows, hj, 1, PANEL, value.data.get(), PANEL, value.stride, rows.get(), wide);
+        pack_rows<T>(rows.get(), wide, PANEL, wide, v.get() + j / PACK<T> * wide, wide);
+        gemm(PANEL, wide, query.rows, hj, 1, PANEL, query.data.get(), PANEL, query.stride, rows.get(), wide);
+        to_rows(rows.get(), wide, PANEL, wide, q.get() + j * wide, wide);
+      }
+      for (i64 j = 0; j < n; j += PANEL) {
+        i64 count = n - j < PANEL ? n - j : PANEL;
+        for (i64 head = 0; head < n_head; ++head)
+          attend<T>(count, n, d, q.get() + j * wide + head * d, wide, k.get() + head * d / PACK<T> * PANEL, k_panel,
+                    v.get() + head * d, wide, bias.get() + (head * n + j) * width, width, o.get() + head * d, wide,
+                    attention);
+        gemm(count, wide, gate.rows, h.get() + j / PANEL * h_panel, 1, PANEL, gate.data.get(), PANEL, gate.stride,
+             rows.get(), wide);
+        for (i64 e = 0; e < count * wide; e += VL)
+          store(o.get() + e, load(o.get() + e) * sigmoid(load(rows.get() + e)));
+        to_rows(o.get(), wide, count, wide, gated.get(), wide);
+        gemm(count, c, out.rows, reinterpret_cast<const E<T>*>(gated.get()), wide / PACK<T>, 1, out.data.get(), PANEL,
+             out.stride, update.get(), c);
+        for (i64 e = 0; e < count; ++e) add_row(z.at(i, j + e), update.get() + e * c, c);
+      }
+    }
+  }
+}
+
+// AF3 Algorithm 11 on the rows x [n_row][n][c] that a mask leaves, in place.
+template <class T>
+void transition(T* x, const float* mask, i64 n_row, i64 n, i64 c, i64 hidden, const float* norm, const float* norm_bias,
+                const float* a, const float* b, const float* out) {
+  const Panels<T> wa(a, hidden, c), wb(b, hidden, c), wo(out, c, hidden);
+#pragma omp parallel
+  {
+    Buffer<float> scratch(c * PANEL), left(PANEL * padded(hidden)), right(PANEL * padded(hidden)), update(PANEL * c);
+    Buffer<E<T>> h(packed<T>(c) * PANEL);
+    Buffer<T> gated(PANEL * hidden);
+#pragma omp for collapse(2) schedule(dynamic, 4)
+    for (i64 row = 0; row < n_row; ++row)
+      for (i64 start = 0; start < n; start += PANEL) {
+        if (mask[row] == 0) continue;
+        i64 count = n - start < PANEL ? n - start : PANEL;
+        T* at = x + (row * n + start) * c;
+        norm_panel(at, c, count, c, norm, norm_bias, scratch.get(), h.get());
+        gemm(count, hidden, wa.rows, h.get(), 1, PANEL, wa.data.get(), PANEL, wa.stride, left.get(), hidden);
+        gemm(count, hidden, wb.rows, h.get(), 1, PANEL, wb.data.get(), PANEL, wb.stride, right.get(), hidden);
+        for (i64 i = 0; i < count * hidden; i += VL)
+          store(gated.get() + i, silu(load(left.get() + i)) * load(right.get() + i));
+        gemm(count, c, wo.rows, reinterpret_cast<const E<T>*>(gated.get()), hidden / PACK<T>, 1, wo.data.get(), PANEL,
+             wo.stride, update.get(), c);
+        for (i64 i = 0; i < count; ++i) add_row(at + i * c, update.get() + i * c, c);
+      }
+  }
+}
+
+}  // namespace PFOLD_ISA

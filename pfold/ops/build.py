@@ -1,0 +1,94 @@
+"""Compiles the fused operators for CPUs (kernels/cpu) into one library, once for each state of their sources."""
+
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pfold.files import digest, user_cache
+
+logger = logging.getLogger(__name__)
+
+SOURCES = Path(__file__).parents[2] / "kernels" / "cpu"
+FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fopenmp", "-fPIC")
+_AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mfma")
+# The library holds the operators once for each instruction set; which one runs is decided when it is loaded.
+INSTRUCTION_SETS: dict[str, tuple[str, ...]] = {"portable": ()}
+if platform.machine() in ("x86_64", "AMD64"):
+    INSTRUCTION_SETS |= {
+        "avx2": ("-mavx2", "-mfma"),
+        "avx512": _AVX512,
+        "avx512_bf16": (*_AVX512, "-mavx512bf16"),
+    }
+
+
+class KernelBuildError(Exception):
+    """The fused operators can't be compiled on this machine."""
+
+
+def kernel_library() -> Path:
+    """Path of the compiled library; compiles it where the cache has none of these sources.
+
+    The compiler is $CXX, g++ or clang++. Raises KernelBuildError, saying why, where there is none or it fails.
+    """
+    compiler = _compiler()
+    sources = sorted(SOURCES.glob("*.h")) + sorted(SOURCES.glob("*.cpp"))
+    if not sources:
+        raise KernelBuildError(f"the sources are not in {SOURCES}")
+    identity = digest("kernels", _version(compiler), *FLAGS, *(file.read_text() for file in sources))
+    library = user_cache() / "kernels" / f"{platform.machine()}-{identity[:16]}.so"
+    if not library.is_file():
+        start = time.perf_counter()
+        logger.info("compiling the fused operators with %s", compiler)
+        _build(compiler, library)
+        logger.info("fused operators compiled in %.0f s: %s", time.perf_counter() - start, library)
+    return library
+
+
+def _compiler() -> str:
+    for name in (os.environ.get("CXX"), "g++", "clang++"):
+        if name and shutil.which(name):
+            return name
+    raise KernelBuildError("there is no C++ compiler (set CXX, or install g++)")
+
+
+def _version(compiler: str) -> str:
+    return subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
+
+
+def _build(compiler: str, library: Path) -> None:
+    library.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, so that the finished library can be moved into place at once.
+    with TemporaryDirectory(dir=library.parent) as folder:
+        objects = {name: Path(folder) / f"{name}.o" for name in INSTRUCTION_SETS}
+        commands = [
+            [compiler, *FLAGS, *flags, f"-DPFOLD_ISA={name}", "-c", str(SOURCES / "operators.cpp"), "-o", objects[name]]
+            for name, flags in INSTRUCTION_SETS.items()
+        ]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(_run, commands))
+        finished = Path(folder) / library.name
+        # Of an inline function that several objects hold the linker keeps the first: it must be the portable one.
+        _run([compiler, *FLAGS, "-shared", str(SOURCES / "library.cpp"), *objects.values(), "-o", finished])
+        os.replace(finished, library)
+
+
+def _run(command: Sequence[str | Path]) -> None:
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise KernelBuildError(f"{' '.join(map(str, command))} failed:\n{result.stderr.strip()[:2000]}")
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        kernel_library()
+    except KernelBuildError as error:
+        sys.exit(f"{error}\npfold will use its slower reference operators")
