@@ -4,7 +4,7 @@ Padding goes to the end of tokens, atoms and alignment rows, and a mask says wha
 algorithm lets padding change an unpadded result.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -81,6 +81,24 @@ def device_features(f: Mapping[str, np.ndarray], n_token: int | None = None, n_a
     for key in ("restype", "profile", "deletion_mean"):
         arrays[key] = pad(np.asarray(f[key], np.float32), n_token)
     return arrays | relative_positions(f, n_token) | atom_arrays(f, n_token, n_atom)
+
+
+# Indices into a target's own tokens, atoms or pairs; in a batch they count from the target's first.
+_TOKEN_INDICES = ("atom_to_token_idx",)
+_ATOM_INDICES = ("window_keys",)
+_PAIR_INDICES = ("window_token_pair",)
+
+
+def stack_targets(arrays: Sequence[Arrays], n_token: int = 0, n_atom: int = 0) -> Arrays:
+    """The arrays of a batch's targets, all padded alike, below one another along their first axis."""
+    steps = dict.fromkeys(_TOKEN_INDICES, n_token) | dict.fromkeys(_ATOM_INDICES, n_atom)
+    steps |= dict.fromkeys(_PAIR_INDICES, n_token * n_token)
+    stacked = {}
+    for key in arrays[0]:
+        step = np.int32(steps.get(key, 0))
+        parts = [mine[key] + i * step if step and i else mine[key] for i, mine in enumerate(arrays)]
+        stacked[key] = np.concatenate(parts) if len(parts) > 1 else parts[0]
+    return stacked
 
 
 def alignment_rows(f: Mapping[str, np.ndarray], rows: np.ndarray, n_msa: int, n_token: int) -> Arrays:

@@ -1,17 +1,18 @@
-"""Template embedder (AF3 Algorithm 16), for one target at a time; its pairs have 64 channels."""
+"""Template embedder (AF3 Algorithm 16); its pairs have 64 channels."""
 
 from mindspore import Tensor, ops
 
 import pfold.ops as kernels
 from pfold.model.pairformer import pair_stack
 from pfold.model.primitives import Params, layer_norm, linear
+from pfold.ops.layers import outer_sum
 
 # Columns of `linear_no_bias_a`: distogram, pseudo-Cβ mask, residue types of j and i, unit vector, frame mask.
 N_DISTOGRAM = 39
 N_RESTYPE = 32
 
 
-def template_pairs(p: Params, z: Tensor, t: Params) -> Tensor:
+def template_pairs(p: Params, z: Tensor, mask: Tensor, t: Params) -> Tensor:
     """One template's pairs before its pair stack, AF3 Algorithm 16, lines 1-8.
 
     z [N, N, c_z]; t: distogram [N, N, 39], pseudo_beta_mask and frame_mask [N, N], unit_vector [N, N, 3], all zero
@@ -21,21 +22,25 @@ def template_pairs(p: Params, z: Tensor, t: Params) -> Tensor:
     restype = N_DISTOGRAM + 1
     geometry = ops.concat([t["distogram"], t["pseudo_beta_mask"][:, :, None]], axis=-1)
     frames = ops.concat([t["unit_vector"], t["frame_mask"][:, :, None]], axis=-1)
-    v = linear(p, "linear_no_bias_z", layer_norm(p, "layernorm_z", z))
+    v = kernels.pair_logits(p, "layernorm_z", "linear_no_bias_z", z, mask)
     v = v + kernels.affine(geometry, weight[:, :restype])
     v = v + kernels.affine(frames, weight[:, restype + 2 * N_RESTYPE :])
     types = weight[:, restype : restype + 2 * N_RESTYPE].transpose(1, 0)
     of_j = ops.gather(types[:N_RESTYPE], t["aatype"], 0)
     of_i = ops.gather(types[N_RESTYPE:], t["aatype"], 0)
-    return v + kernels.expand(of_j[None], v) + kernels.expand(of_i[:, None], v)
+    return outer_sum(v, of_i, of_j)
 
 
-def embed_template(p: Params, blocks: list[Params], z: Tensor, mask: Tensor, t: Params) -> Tensor:
-    """One template, AF3 Algorithm 16, lines 1-10.  z [N, N, c_z], mask [N], t: `template_pairs` -> [N, N, c]."""
-    v = template_pairs(p, z, t)
+def embed_template(p: Params, blocks: list[Params], z: Tensor, mask: Tensor, t: Params, share: Tensor) -> Tensor:
+    """One template's part of the mean over templates, AF3 Algorithm 16, lines 1-11.
+
+    z [N, N, c_z], mask [N], t: `template_pairs`, share [N, 1, 1] of the template -> [N, N, c].
+    """
+    v = template_pairs(p, z, mask, t).astype(z.dtype)
     for i in range(len(blocks)):
         v = pair_stack(blocks[i], v, mask)
-    return layer_norm(p, "layernorm_v", v)
+    v = layer_norm(p, "layernorm_v", v.astype(share.dtype))
+    return v * kernels.expand(share, v)
 
 
 def project_templates(p: Params, u: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pfold.ops.layers import MASKED, affine, attention, expand, gated_transition
 
-__all__ = ["MASKED", "affine", "attention", "backend", "expand", "gated_transition", "in_place", "use"]
+__all__ = ["MASKED", "affine", "attention", "backend", "expand", "gated_transition", "identity", "in_place", "use"]
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +60,11 @@ def backend() -> str:
         _choose()
     assert _chosen is not None
     return _chosen.__name__.rpartition(".")[2]
+
+
+def identity() -> str:
+    """What tells compiled graphs of this backend from others: its name, and the fused operators' library."""
+    return f"{backend()} {getattr(_chosen, 'LIBRARY', '')}"
 
 
 def in_place() -> bool:

@@ -93,6 +93,14 @@ def transition(p: Params, x: Tensor) -> Tensor:
     return gated_transition(layer_norm(p, "layernorm1", x), a, b, p["linear_no_bias.weight"])
 
 
+def outer_sum(z: Tensor, of_i: Tensor, of_j: Tensor) -> Tensor:
+    """z_ij + of_i + of_j.  z [n_target * N, N, c], of_i and of_j [n_target * N, c] -> z's shape."""
+    n, c = z.shape[1], z.shape[2]
+    z = z + expand(of_i[:, None], z)
+    by_target = z.reshape((z.shape[0] // n, n, n, c))
+    return (by_target + expand(of_j.reshape((z.shape[0] // n, 1, n, c)), by_target)).reshape(z.shape)
+
+
 def split_heads(x: Tensor, n_head: int) -> Tensor:
     """[..., N, H * d] -> [..., H, N, d]."""
     x = x.reshape(x.shape[:-1] + (n_head, x.shape[-1] // n_head))

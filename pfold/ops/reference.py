@@ -20,6 +20,7 @@ from pfold.ops.layers import (
     linear,
     merge_heads,
     normalise,
+    outer_sum,
     split_heads,
     transition,
 )
@@ -184,10 +185,6 @@ def relative_position_encoding(p: Params, f: Params) -> Tensor:
     return x + affine(f["same_entity"][:, :, None], same_entity[:, None])
 
 
-def _outer_sum(_: Any, z: Tensor, of_i: Tensor, of_j: Tensor) -> Tensor:
-    return z + expand(of_i[:, None], z) + expand(of_j[None], z)
-
-
 def pair_embedding(p: Params, z: Tensor, mask: Tensor, f: Params, of_i: Tensor, of_j: Tensor) -> Tensor:
     """Pairs of a recycling cycle, AF3 Algorithm 1, lines 3-5 and 8.
 
@@ -196,7 +193,7 @@ def pair_embedding(p: Params, z: Tensor, mask: Tensor, f: Params, of_i: Tensor, 
     x = linear(p, "linear_no_bias_z_cycle", layer_norm(p, "layernorm_z_cycle", z))
     x = x + relative_position_encoding(p["relative_position_encoding"], f)
     x = x + linear(p, "linear_no_bias_token_bond", f["token_bonds"][:, :, None])
-    return _each_target(_outer_sum, p, x, of_i, of_j)
+    return outer_sum(x, of_i, of_j)
 
 
 def pair_logits(p: Params, norm: str, layer: str, z: Tensor, mask: Tensor) -> Tensor:
@@ -229,7 +226,7 @@ def confidence_pairs(p: Params, z: Tensor, mask: Tensor, of_i: Tensor, of_j: Ten
 
     z [N, N, c_z] of the trunk, of_i and of_j [N, c_z], x [N, 3] positions of one sample (Å) -> [N, N, c_z].
     """
-    return _each_target(_embed_distances, p, _each_target(_outer_sum, p, z, of_i, of_j), x)
+    return _each_target(_embed_distances, p, outer_sum(z, of_i, of_j), x)
 
 
 def condition_pairs(p: Params, f: Params, z: Tensor) -> Tensor:

@@ -1,7 +1,5 @@
 """Diffusion sampler (AF3 Algorithm 18). The arithmetic of a step is small and runs on the host in float32."""
 
-from collections.abc import Callable, Iterator
-
 import numpy as np
 
 from pfold.predict.noise import Noise
@@ -28,24 +26,31 @@ def augment(x: np.ndarray, rot: np.ndarray, trans: np.ndarray) -> np.ndarray:
     return np.matmul(centred, rot.transpose(0, 2, 1)) + trans[:, None]
 
 
-def sample_diffusion(
-    denoise: Callable[[np.ndarray, np.float32], np.ndarray], noise: Noise, n_step: int, settings: ModelSettings
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Run the sampler, AF3 Algorithm 18.
+class Sampler:
+    """The sampler of one target, AF3 Algorithm 18: in each step `noisy`, the diffusion module, then `update`.
 
-    denoise(x_noisy [S, A, 3], t_hat) is the diffusion module. Yields after each step what the module returned and the
-    new positions, both [S, A, 3] float32 (Å); the last positions are the prediction.
+    x [S, N_atom, 3] float32 (Å): the positions so far; after the last step the prediction.
     """
-    levels = noise_schedule(n_step)
-    x = levels[0] * noise["x0"]
-    for step in range(n_step):
-        last, current = levels[step], levels[step + 1]
-        x = augment(x, noise["rot"][step], noise["trans"][step])
-        gamma = np.float32(settings.gamma0 if current > settings.gamma_min else 0.0)
-        t_hat = last * (gamma + np.float32(1))
-        added = np.float32(settings.noise_scale_lambda) * np.sqrt(t_hat**2 - last**2)
-        x_noisy = x + added * noise["churn"][step]
-        denoised = denoise(x_noisy, t_hat)
+
+    def __init__(self, noise: Noise, n_step: int, settings: ModelSettings) -> None:
+        self.noise, self.settings = noise, settings
+        self.levels = noise_schedule(n_step)
+        self.x = self.levels[0] * noise["x0"]
+
+    def t_hat(self, step: int) -> np.float32:
+        """Noise level (Å) that the module is told in a step; the same for all targets."""
+        gamma = np.float32(self.settings.gamma0 if self.levels[step + 1] > self.settings.gamma_min else 0.0)
+        return np.float32(self.levels[step] * (gamma + np.float32(1)))
+
+    def noisy(self, step: int) -> np.ndarray:
+        """Positions turned, moved and with noise added, [S, N_atom, 3]: what the diffusion module denoises."""
+        x = augment(self.x, self.noise["rot"][step], self.noise["trans"][step])
+        added = np.float32(self.settings.noise_scale_lambda) * np.sqrt(self.t_hat(step) ** 2 - self.levels[step] ** 2)
+        return np.asarray(x + added * self.noise["churn"][step], np.float32)
+
+    def update(self, step: int, x_noisy: np.ndarray, denoised: np.ndarray) -> None:
+        """Take the step from x_noisy towards `denoised`, both [S, N_atom, 3]."""
+        t_hat = self.t_hat(step)
         delta = (x_noisy - denoised) / t_hat
-        x = (x_noisy + np.float32(settings.step_scale_eta) * (current - t_hat) * delta).astype(np.float32)
-        yield denoised, x
+        step_size = np.float32(self.settings.step_scale_eta) * (self.levels[step + 1] - t_hat)
+        self.x = (x_noisy + step_size * delta).astype(np.float32)

@@ -10,6 +10,7 @@ from pfold.predict.noise import draw_rows, make_noise
 from pfold.predict.sampler import noise_schedule
 from pfold.targets.fasta import merge_chains
 from pfold.targets.types import Target
+from tests.conftest import load_golden
 
 SETTINGS = {"n_cycle": 1, "n_step": 2, "n_sample": 2, "logits": False}
 
@@ -30,7 +31,7 @@ def test_output_has_the_documented_shapes(folded, dimer):
     assert folded["coordinate"].dtype == np.float32
     assert folded["contact_probs"].shape == (n_token, n_token)
     assert [len(folded[key]) for key in ("summary", "full_data")] == [2, 2]
-    assert set(folded["timings"]) == {"trunk", "diffusion", "confidence"}
+    assert set(folded["timings"]) == {"trunk", "diffusion", "confidence", "compile"}
     assert np.isfinite(folded["coordinate"]).all()
 
 
@@ -48,6 +49,58 @@ def test_what_is_folded_before_changes_nothing(tiny_model, dimer, folded):
     tiny_model.predict(other, noise=1, n_token=32, n_atom=256, **SETTINGS)
     again = tiny_model.predict(dimer, noise=9, **SETTINGS)
     np.testing.assert_allclose(again["coordinate"], folded["coordinate"], atol=1e-3)
+
+
+def test_targets_of_a_batch_come_out_as_if_alone(tiny_model, dimer, folded):
+    others = [featurize(Target("u", merge_chains(chains))) for chains in (["WWCCHHKKMM"], ["MAA", "GG", "PLKKE"])]
+    batch = tiny_model.predict_batch([others[0], dimer, others[1]], noise=[1, 9, 2], n_token=16, **SETTINGS)
+    alone = [
+        tiny_model.predict(others[0], noise=1, **SETTINGS),
+        folded,
+        tiny_model.predict(others[1], noise=2, **SETTINGS),
+    ]
+    for found, expected in zip(batch, alone, strict=True):
+        np.testing.assert_allclose(found["coordinate"], expected["coordinate"], atol=1e-3)
+        np.testing.assert_allclose(found["contact_probs"], expected["contact_probs"], atol=1e-5)
+        for summary, one in zip(found["summary"], expected["summary"], strict=True):
+            assert summary["plddt"] == pytest.approx(one["plddt"], abs=0.05)
+    launches = {out["launches"] for out in batch}
+    assert launches == {folded["launches"]}
+
+
+def test_batches_with_templates_and_constraints_come_out_as_if_alone():
+    """Targets with other templates, and with fewer, in one pass; and contacts beside none."""
+    for name in ("template", "contact"):
+        golden = load_golden(name)
+        model = pfold.load_model(golden.model, weights="untrained")
+        settings = SETTINGS | {"n_sample": 1}
+        second = dict(golden.features)
+        for key, value in golden.features.items():
+            if key.startswith(("template_", "constraint_")):
+                second[key] = np.zeros_like(value)
+        batch = model.predict_batch([golden.features, second], noise=[1, 2], **settings)
+        for found, features, noise in zip(batch, (golden.features, second), (1, 2), strict=True):
+            expected = model.predict(features, noise=noise, **settings)
+            scale = np.abs(expected["coordinate"]).max()
+            np.testing.assert_allclose(found["coordinate"], expected["coordinate"], atol=2e-5 * scale)
+            np.testing.assert_allclose(found["contact_probs"], expected["contact_probs"], atol=1e-4)
+
+
+def test_bfloat16_stays_near_float32(tiny_model, dimer, folded):
+    model = pfold.load_model(tiny_model.settings.name, weights="untrained", dtype="bfloat16")
+    found = model.predict(dimer, noise=9, **SETTINGS)
+    error = found["coordinate"] - folded["coordinate"]
+    assert 0 < np.sqrt((error**2).mean()) < 0.02 * np.sqrt((folded["coordinate"] ** 2).mean())
+    np.testing.assert_allclose(found["contact_probs"], folded["contact_probs"], atol=0.05)
+
+
+@pytest.mark.parametrize("n_cycle", [1, 2])
+def test_launches_are_one_per_block_and_step_and_few_besides(tiny_model, dimer, n_cycle):
+    settings = tiny_model.settings
+    out = tiny_model.predict(dimer, noise=9, **SETTINGS | {"n_cycle": n_cycle})
+    blocks = n_cycle * (settings.n_msa_block + settings.n_pairformer_block)
+    assert 0 < out["launches"] - blocks - SETTINGS["n_step"] < 20
+    assert out["compilations"] == 0 or n_cycle == 1
 
 
 def test_what_is_being_done_is_reported(tiny_model, dimer):

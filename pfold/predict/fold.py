@@ -1,0 +1,226 @@
+"""A forward pass under way (AF3 Algorithm 1): the arrays of one or several targets on the device, stage by stage.
+
+The targets of a batch are padded to the same lengths and stacked: tokens and atoms below one another, so that singles,
+atoms and alignments know nothing of the batch, and pairs are [n_target * N, N, c_z] (`pfold.ops.reference`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from mindspore import Tensor
+
+from pfold.confidence import confidence_of_sample, contact_probabilities
+from pfold.features.device import (
+    alignment_rows,
+    constraint_arrays,
+    device_features,
+    esm_array,
+    pad,
+    stack_targets,
+    template_arrays,
+)
+from pfold.model.primitives import Params
+from pfold.predict import graphs
+from pfold.predict.graphs import as_input, to_device
+from pfold.predict.noise import Noise, draw_rows
+from pfold.predict.sampler import Sampler
+from pfold.weights.published import ModelSettings
+
+Features = Mapping[str, np.ndarray]
+
+# Entries of the checkpoint that the trunk reads outside its blocks.
+_TRUNK_ENTRIES = ("relative_position_encoding", "linear_no_bias_", "layernorm_")
+
+
+def padded_rows(n_msa: int) -> int:
+    """Alignment rows are padded to the next power of two, 16 at least, so that few graphs serve all alignments."""
+    return max(16, 1 << (n_msa - 1).bit_length())
+
+
+class Fold:
+    """One forward pass of targets through a model: call `trunk`, then `diffusion`, then `confidence`."""
+
+    def __init__(
+        self,
+        settings: ModelSettings,
+        params: Params,
+        dtype: str,
+        features: Sequence[Features],
+        n_token: int | None = None,
+        n_atom: int | None = None,
+        report: Callable[[str], None] | None = None,
+    ) -> None:
+        """Pad the targets' features to n_token and n_atom, or the longest of them, and put them on the device.
+
+        Raises ValueError for lengths that are too short.
+        """
+        self.settings, self.params, self.dtype, self.features = settings, params, dtype, features
+        self.report: Callable[[str], None] = report or (lambda _: None)
+        self.n_token = [len(f["token_index"]) for f in features]
+        self.n_atom = [len(f["ref_pos"]) for f in features]
+        self.padded_token = n_token or max(self.n_token)
+        n_atom = n_atom or max(self.n_atom)
+        if self.padded_token < max(self.n_token) or n_atom < max(self.n_atom):
+            raise ValueError(
+                f"can't pad {max(self.n_token)} tokens and {max(self.n_atom)} atoms "
+                f"to {n_token} tokens and {n_atom} atoms"
+            )
+        arrays = [device_features(f, self.padded_token, n_atom) for f in features]
+        if settings.esm:
+            for mine, f in zip(arrays, features, strict=True):
+                mine["esm_token_embedding"] = esm_array(f, settings, self.padded_token)
+        self.padded_atom = len(arrays[0]["ref_pos"])
+        self.f = as_input(to_device(stack_targets(arrays, self.padded_token, self.padded_atom)))
+        self.mask: Tensor = self.f["token_mask"]
+        self.templates = self._stack_templates() if settings.n_template_block else []
+        # The same for every draw of rows, so that one graph serves all cycles.
+        self.padded_msa = padded_rows(min(max(len(f["msa"]) for f in features), settings.max_msa_rows))
+        self.stages: dict[str, np.ndarray] | None = None
+
+    def _stack_templates(self) -> list[tuple[Params, Tensor]]:
+        """Arrays of the first template of each target, the second, ..., and the share each has in its target's mean."""
+        found = [template_arrays(f, self.padded_token) for f in self.features]
+        slots = []
+        for slot in range(max(len(templates) for templates in found)):
+            arrays, shares = [], []
+            for templates in found:
+                # A target with fewer templates repeats its first with no share in the mean.
+                mine, share = templates[slot] if slot < len(templates) else (templates[0][0], 0.0)
+                arrays.append(mine)
+                shares.append(np.full((self.padded_token, 1, 1), share, np.float32))
+            slots.append((as_input(to_device(stack_targets(arrays))), Tensor(np.concatenate(shares))))
+        return slots
+
+    def shapes(self) -> tuple[Any, ...]:
+        """All that decides which graphs the fold compiles, besides the model and the number of samples."""
+        optional = (len(self.templates) > 0, "constraint_contact" in self.features[0])
+        return len(self.features), self.padded_token, self.padded_atom, self.padded_msa, optional
+
+    def trunk(self, n_cycle: int, seeds: Sequence[int] | None) -> None:
+        """Embedding, recycling, MSA module and pairformer; seeds draw each target's alignment rows, None keeps all."""
+        p = as_input(
+            {k: v for k, v in self.params.items() if k.startswith(_TRUNK_ENTRIES)}
+            | {"msa_module": {k: v for k, v in self.params["msa_module"].items() if k != "blocks"}}
+        )
+        self.s_inputs, *init = graphs.begin(as_input(self.params["input_embedder"]), p, self.f)
+        self._record("s_inputs_0_0", self.s_inputs, 1)
+        s = graphs.zeros(init[0].shape, "float32")
+        z = graphs.zeros((*self.mask.shape, self.padded_token, self.settings.c_z), self.dtype)
+        for cycle in range(n_cycle):
+            self.report(f"cycle {cycle + 1} of {n_cycle}")
+            a = self._alignment_rows(cycle, seeds)
+            s, z, m = graphs.begin_cycle(p, self.f, a, self.s_inputs, as_input(tuple(init)), s, z)
+            z = self._template_embedder(self._add_constraints(z), cycle)
+            for block in self.params["msa_module"]["blocks"]:
+                z, m = graphs.msa_block(as_input(block), z, self.mask, m, a["msa_mask"])
+            self._record(f"msa_{cycle}_0", z, 2)
+            for block in self.params["pairformer_stack.blocks"]:
+                s, z = graphs.pairformer_block(as_input(block), s, z, self.mask)
+            self._record(f"trunk_{cycle}_0", s, 1)
+            self._record(f"trunk_{cycle}_1", z, 2)
+        self.s, self.z = s, z
+
+    def _alignment_rows(self, cycle: int, seeds: Sequence[int] | None) -> Params:
+        arrays = []
+        for i, f in enumerate(self.features):
+            n_msa, max_rows = len(f["msa"]), self.settings.max_msa_rows
+            rows = np.arange(min(n_msa, max_rows)) if seeds is None else draw_rows(seeds[i], cycle, n_msa, max_rows)
+            arrays.append(alignment_rows(f, rows, self.padded_msa, self.padded_token))
+        return as_input(to_device(stack_targets(arrays)))
+
+    def _add_constraints(self, z: Tensor) -> Tensor:
+        """Constraint embedder, of models that have one; features without constraints, such as recorded ones, pass."""
+        if not self.settings.constraints:
+            return z
+        arrays = [constraint_arrays(f, self.padded_token) for f in self.features]
+        given = [mine for mine in arrays if mine is not None]
+        if not given:
+            return z
+        if len(given) < len(arrays):
+            raise ValueError("targets with and without constraint features can't be folded in one batch")
+        p = as_input(self.params["constraint_embedder"])
+        return z + graphs.embed_constraints(p, as_input(to_device(stack_targets(given)))).astype(z.dtype)
+
+    def _template_embedder(self, z: Tensor, cycle: int) -> Tensor:
+        """Template embedder, AF3 Algorithm 16, of models that have one."""
+        p = self.params["template_embedder"]
+        if not self.templates:
+            return z
+        head = as_input({k: v for k, v in p.items() if k != "pairformer_stack.blocks"})
+        blocks = as_input(p["pairformer_stack.blocks"])
+        u = Tensor(0.0)
+        for template, share in self.templates:
+            u = u + graphs.embed_template(head, blocks, z, self.mask, template, share)
+        update = graphs.project_templates(head, u)
+        self._record(f"template_{cycle}_0", update, 2)
+        return z + update.astype(z.dtype)
+
+    def diffusion(self, noise: Sequence[Noise], n_step: int) -> list[np.ndarray]:
+        """Positions of all samples of all targets at once -> [S, N_atom, 3] float32 (Å) of each target."""
+        p = as_input(self.params["diffusion_module"])
+        cache = as_input(graphs.prepare_diffusion(p, self.f, self.s_inputs, self.s, self.z))
+        samplers = [Sampler(one, n_step, self.settings) for one in noise]
+        for step in range(n_step):
+            self.report(f"step {step + 1} of {n_step}")
+            noisy = [sampler.noisy(step) for sampler in samplers]
+            x = np.concatenate([np.pad(x, ((0, 0), (0, self.padded_atom - x.shape[1]), (0, 0))) for x in noisy], axis=1)
+            t_hat = Tensor(np.float32(samplers[0].t_hat(step)))
+            denoised = graphs.denoise(p, self.f, cache, Tensor(x), t_hat).asnumpy()
+            for i, sampler in enumerate(samplers):
+                start = i * self.padded_atom
+                sampler.update(step, noisy[i], denoised[:, start : start + self.n_atom[i]])
+            if self.stages is not None:
+                self.stages[f"stage_denoised_{step}_0"] = denoised[:, : self.n_atom[0]]
+        return [sampler.x for sampler in samplers]
+
+    def confidence(self, coordinate: Sequence[np.ndarray], n_cycle: int, logits: bool) -> list[dict[str, Any]]:
+        """Distogram, confidence head and scores of every sample of every target.  coordinate: as from `diffusion`."""
+        distogram = graphs.distogram_head(as_input(self.params["distogram_head"]), self.z, self.mask)
+        self._record("distogram_0_0", distogram, 2)
+        contact_probs = [contact_probabilities(self._unpad(distogram, i, 2)) for i in range(len(self.features))]
+        outputs: list[dict[str, Any]] = [{"contact_probs": x, "summary": [], "full_data": []} for x in contact_probs]
+        kept: list[list[dict[str, np.ndarray]]] = [[] for _ in self.features]
+        n_sample = len(coordinate[0])
+        for sample in range(n_sample):
+            self.report(f"confidence of sample {sample + 1} of {n_sample}")
+            heads = self._confidence_logits([x[sample] for x in coordinate])
+            for i, (f, x, mine) in enumerate(zip(self.features, coordinate, heads, strict=True)):
+                summary, full = confidence_of_sample(f, x[sample], mine, contact_probs[i], n_cycle)
+                outputs[i]["summary"].append(summary)
+                outputs[i]["full_data"].append(full)
+                if logits:
+                    kept[i].append(mine)
+        for output, mine_of in zip(outputs, kept, strict=True):
+            for key in mine_of[0] if mine_of else ():
+                output[key] = np.stack([mine[key] for mine in mine_of])
+        return outputs
+
+    def _confidence_logits(self, positions: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
+        """Confidence head on one sample of each target, AF3 Algorithm 31.  positions: [N_atom, 3] (Å)."""
+        p = self.params["confidence_head"]
+        head = as_input({k: v for k, v in p.items() if k != "pairformer_stack.blocks"})
+        blocks = as_input(p["pairformer_stack.blocks"])
+        representative = [
+            pad(x[np.flatnonzero(f["distogram_rep_atom_mask"])], self.padded_token)
+            for f, x in zip(self.features, positions, strict=True)
+        ]
+        x = Tensor(np.concatenate(representative))
+        pae, pde, plddt, resolved = graphs.confidence_head(head, blocks, self.s_inputs, self.s, self.z, self.mask, x)
+        found = []
+        for i, f in enumerate(self.features):
+            token, slot = f["atom_to_token_idx"], f["atom_to_tokatom_idx"]
+            of_atoms = {"plddt": self._unpad(plddt, i, 1), "resolved": self._unpad(resolved, i, 1)}
+            of_pairs = {"pae": self._unpad(pae, i, 2), "pde": self._unpad(pde, i, 2)}
+            found.append({k: v[token, slot] for k, v in of_atoms.items()} | of_pairs)
+        return found
+
+    def _unpad(self, x: Tensor, target: int, n_axis: int) -> np.ndarray:
+        start, n = target * self.padded_token, self.n_token[target]
+        rows = x.float().asnumpy()[start : start + n]
+        return rows[:, :n] if n_axis == 2 else rows
+
+    def _record(self, stage: str, x: Tensor, n_axis: int) -> None:
+        """Keep what left a stage, of the first target; a copy: the tensor may be updated in place later."""
+        if self.stages is not None:
+            self.stages[f"stage_{stage}"] = self._unpad(x, 0, n_axis).copy()
