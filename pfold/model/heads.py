@@ -15,8 +15,8 @@ def distogram_head(p: Params, z: Tensor, mask: Tensor) -> Tensor:
 
     The reference adds the linear layer's output at (i, j) and (j, i), its bias twice.
     """
-    logits = kernels.symmetric_pair_logits(p, "", "linear", z, mask)
-    return logits + kernels.expand(p["linear.bias"], logits)
+    twice = {"linear.weight": p["linear.weight"], "linear.bias": 2.0 * p["linear.bias"]}
+    return kernels.symmetric_pair_logits(twice, "", "linear", z, mask)
 
 
 def confidence_head(

@@ -7,6 +7,7 @@ atoms and alignments know nothing of the batch, and pairs are [n_target * N, N, 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
@@ -217,7 +218,7 @@ class Fold:
 
     def _unpad(self, x: Tensor, target: int, n_axis: int) -> np.ndarray:
         start, n = target * self.padded_token, self.n_token[target]
-        rows = x.float().asnumpy()[start : start + n]
+        rows = (x if x.dtype == ms.float32 else x.float()).asnumpy()[start : start + n]
         return rows[:, :n] if n_axis == 2 else rows
 
     def _record(self, stage: str, x: Tensor, n_axis: int) -> None:
