@@ -29,8 +29,12 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument("--kind", help='only failures of this kind, for example "out_of_memory"')
     _add_convert(commands)
     _add_weights(commands)
+    _add_plan_memory(commands)
     return parser
 
+
+# Exit code of `pfold plan-memory` where a target does not fit.
+EXIT_TOO_LARGE = 1
 
 _STAGES = (
     ("targets", "read the target files into a table", None),
@@ -51,6 +55,7 @@ def _add_fold(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     fold.add_argument("--results", default="results", help="folder of the results (default: results)")
     fold.add_argument("--model", default="protenix_base_default_v0.5.0", help="published model (default: %(default)s)")
     fold.add_argument("--weights", default="auto", help='"auto", "untrained" or a path (default: auto)')
+    fold.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="(default: %(default)s)")
     fold.add_argument("--database", action="append", default=[], help="FASTA database to search; may be repeated")
     fold.add_argument("--seeds", type=int, nargs="+", default=[101], help="model seeds (default: 101)")
     for name, meaning in (
@@ -87,6 +92,41 @@ def _add_weights(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     convert.add_argument("destination", type=Path, help=".safetensors file")
 
 
+def _add_plan_memory(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "predict the memory of a fold, and whether it fits"
+    plan = commands.add_parser("plan-memory", help=what, description=what)
+    plan.add_argument("--model", default="protenix_base_default_v0.5.0", help="published model (default: %(default)s)")
+    plan.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="(default: %(default)s)")
+    plan.add_argument("--tokens", type=int, required=True, help="tokens of the target, padded to its bucket")
+    plan.add_argument("--atoms", type=int, help="atoms of the target (default: 8 a token)")
+    plan.add_argument("--msa", type=int, default=1, help="alignment rows (default: 1)")
+    plan.add_argument("--samples", type=int, help="samples a seed (default: the model's)")
+    plan.add_argument("--device-bytes", type=float, help="memory of the device (default: this machine's)")
+
+
+def _run_plan_memory(args: argparse.Namespace) -> int:
+    from pfold.predict.buckets import FEWEST_ATOMS_PER_TOKEN
+    from pfold.predict.memory import GIB, device_bytes, longest_target, most_targets, predicted_memory
+    from pfold.weights.published import model_settings
+
+    model = model_settings(args.model)
+    n_atom = args.atoms or FEWEST_ATOMS_PER_TOKEN * args.tokens
+    n_sample = args.samples or model.n_sample
+    device = device_bytes(args.device_bytes)
+    plan = predicted_memory(model, args.dtype, args.tokens, n_atom, args.msa, n_sample)
+    for stage in ("trunk", "diffusion", "confidence", "peak"):
+        print(f"{stage}\t{getattr(plan, stage) / GIB:.2f} GiB")
+    if plan.peak > device:
+        longest = longest_target(model, args.dtype, args.msa, n_sample, device)
+        print(f"does not fit into {device / GIB:.1f} GiB; the longest target that would has {longest} tokens")
+        return EXIT_TOO_LARGE
+    together = most_targets(args.tokens)
+    while predicted_memory(model, args.dtype, args.tokens, n_atom, args.msa, n_sample, together).peak > device:
+        together -= 1
+    print(f"fits into {device / GIB:.1f} GiB; targets in one pass: {together}")
+    return 0
+
+
 def _fold_config(args: argparse.Namespace) -> RunConfig:
     engine = "jackhmmer" if args.database else "none"
     return parse_config(
@@ -95,6 +135,7 @@ def _fold_config(args: argparse.Namespace) -> RunConfig:
             "results": args.results,
             "model": args.model,
             "weights": args.weights,
+            "dtype": args.dtype,
             "seeds": args.seeds,
             "n_cycle": args.n_cycle,
             "n_step": args.n_step,
@@ -165,6 +206,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     start_logging()
     try:
+        if args.command == "plan-memory":
+            return _run_plan_memory(args)
         if args.command == "weights":
             _run_weights(args)
         else:

@@ -38,6 +38,7 @@ class RunConfig:
     weights: str
     esm_weights: str
     components: Path | None
+    dtype: str
     seeds: tuple[int, ...]
     n_cycle: int
     n_step: int
@@ -49,6 +50,8 @@ class RunConfig:
     use_templates: bool
     max_tokens: int
     buckets: tuple[int, ...]
+    device_bytes: float | None
+    targets_per_pass: int | None
     keep: str
     max_failed: float
     search: SearchSettings
@@ -66,6 +69,7 @@ class RunConfig:
             "n_step": self.n_step,
             "n_sample": self.n_sample,
             "msa_rows": self.msa_rows,
+            "dtype": self.dtype,
         }
 
 
@@ -116,6 +120,7 @@ def parse_config(raw: Mapping[str, Any], source: str = "the configuration") -> R
         weights=value["weights"],
         esm_weights=_esm_weights(value),
         components=_path(value["components"]),
+        dtype=value["dtype"],
         seeds=tuple(value["seeds"]),
         n_cycle=value["n_cycle"] or model.n_cycle,
         n_step=value["n_step"] or model.n_step,
@@ -127,6 +132,8 @@ def parse_config(raw: Mapping[str, Any], source: str = "the configuration") -> R
         use_templates=_chosen(value["use_templates"], model.n_template_block > 0),
         max_tokens=value["max_tokens"],
         buckets=tuple(sorted(value["buckets"])),
+        device_bytes=value["device_bytes"],
+        targets_per_pass=value["targets_per_pass"],
         keep=value["keep"],
         max_failed=value["max_failed"],
         search=_search_settings(search, source),

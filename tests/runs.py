@@ -33,6 +33,12 @@ class StandInModel:
         self.failures = failures or {}
         self.folded: list[int] = []
 
+    def predict_batch(self, features: list[dict[str, np.ndarray]], noise: list[int], **settings: Any) -> list[Any]:
+        for f in features:
+            if len(f["token_index"]) in self.failures:
+                raise self.failures[len(f["token_index"])]
+        return [self.predict(f, noise=one, **settings) for f, one in zip(features, noise, strict=True)]
+
     def predict(self, features: dict[str, np.ndarray], n_sample: int, noise: int, **_: Any) -> dict[str, Any]:
         n_token, n_atom = len(features["token_index"]), len(features["ref_pos"])
         if n_token in self.failures:

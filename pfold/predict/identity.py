@@ -13,7 +13,7 @@ from pfold.weights.published import UNTRAINED
 
 # Raised when a release changes the numbers of features or predictions, so that older ones are made anew.
 FEATURES_VERSION = 2
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 
 
 @dataclass(frozen=True)

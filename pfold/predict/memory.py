@@ -1,0 +1,115 @@
+"""The memory plan: predicted peak of a prediction by stage, and how many targets of a bucket fit into one pass.
+
+The fused operators fix what exists beside the pairs: the model of `predicted_memory` counts it. MindSpore keeps memory
+that a stage has freed for later ones, so its share is the largest so far; the operators' own buffers go back at once.
+"""
+
+import functools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from pfold.predict.buckets import FEWEST_ATOMS_PER_TOKEN
+from pfold.predict.fold import padded_rows
+from pfold.weights.layout import checkpoint_layout
+from pfold.weights.published import ModelSettings
+
+GIB = 2**30
+# Bytes of MindSpore, pfold and its chemistry before the first weight, and copies of the weights in memory.
+RUNTIME = 1.0 * GIB
+WEIGHT_COPIES = 2
+# Measured bytes an atom of the windows of atom pairs and of what the diffusion module keeps beside them.
+ATOM_BYTES = 96 * 1024
+# Integer and float features of a pair: three bins, same entity, bond.
+PAIR_FEATURES = 5 * 4
+# float32 copies of the alignment while it is embedded.
+MSA_COPIES = 4
+# Share of the pairs that triangle multiplication holds beside its product (operands of 32 of 128 channels).
+TRIANGLE_OPERANDS = 64
+N_BINS = 64
+TOKEN_HEADS = 16
+# More targets than this in a pass win nothing; more tokens than this are enough for any device.
+MOST_TARGETS = 16
+MOST_TOKENS = 1024
+# Where the search for the longest target ends.
+LONGEST = 1 << 15
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Predicted bytes at the peak of each stage, weights and MindSpore included."""
+
+    trunk: float
+    diffusion: float
+    confidence: float
+
+    @property
+    def peak(self) -> float:
+        """The largest of the stages."""
+        return max(self.trunk, self.diffusion, self.confidence)
+
+
+@functools.cache
+def _weight_bytes(model: ModelSettings) -> float:
+    return 4.0 * sum(math.prod(shape) for shape in checkpoint_layout(model).values())
+
+
+def predicted_memory(
+    model: ModelSettings, dtype: str, n_token: int, n_atom: int, n_msa: int, n_sample: int, n_target: int = 1
+) -> MemoryPlan:
+    """Predict the peak of each stage (bytes) for n_target targets padded to n_token tokens and n_atom atoms."""
+    width = 2 if dtype == "bfloat16" else 4
+    pairs = float(n_target * n_token**2)
+    z = pairs * model.c_z * width
+    rows = padded_rows(min(n_msa, model.max_msa_rows)) * float(n_target * n_token)
+    base = RUNTIME + WEIGHT_COPIES * _weight_bytes(model) + pairs * PAIR_FEATURES
+    # Operators work on one target after another.
+    operators = (z + pairs * (TRIANGLE_OPERANDS * width + 4 * TOKEN_HEADS)) / n_target
+
+    trunk = z + MSA_COPIES * rows * model.c_m * 4 + rows * model.c_m * width
+    atoms = float(n_target * n_atom) * ATOM_BYTES * (1 + 0.1 * (n_sample - 1))
+    biases = pairs * model.n_diffusion_block * TOKEN_HEADS * width
+    diffusion = z + biases + pairs * TOKEN_HEADS * 4 + atoms
+    logits = 2 * pairs * N_BINS * 4
+    confidence = 2 * z + 2 * pairs * TOKEN_HEADS * 4 + logits
+    return MemoryPlan(
+        trunk=base + trunk + operators,
+        diffusion=base + max(trunk, diffusion),
+        confidence=base + max(trunk, diffusion, confidence) + operators + logits,
+    )
+
+
+def longest_target(model: ModelSettings, dtype: str, n_msa: int, n_sample: int, device: float) -> int:
+    """Most tokens of a target, with 8 atoms each, whose predicted peak fits into the device's memory; 0 for none."""
+
+    def fits(n_token: int) -> bool:
+        n_atom = FEWEST_ATOMS_PER_TOKEN * n_token
+        return predicted_memory(model, dtype, n_token, n_atom, n_msa, n_sample).peak <= device
+
+    low, high = 0, LONGEST
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
+
+
+def most_targets(n_token: int) -> int:
+    """How many targets of a bucket go through the model at once: as many as help, one at least."""
+    return max(1, min(MOST_TARGETS, MOST_TOKENS // n_token))
+
+
+def device_bytes(configured: float | None) -> float:
+    """Memory to plan for (bytes): what is configured, else that of this machine or the control group, if less.
+
+    The memory of an NPU is not asked for: set device_bytes there.
+    """
+    if configured is not None:
+        return float(configured)
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemTotal:"):
+            total = 1024.0 * int(line.split()[1])
+    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        file = Path(name)
+        if file.is_file() and (text := file.read_text().strip()).isdigit():
+            total = min(total, float(text))
+    return total
