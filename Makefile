@@ -1,4 +1,4 @@
-# Set-up, demo and tests of pfold. Needs Python 3.11 and make; nothing here needs root.
+# Set-up, demo and tests of pfold. Needs Python 3.11 and make, and g++ for speed; nothing here needs root.
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -6,7 +6,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SNAKEMAKE := $(BIN)/snakemake --profile profiles/local
 
-.PHONY: setup demo test check unit clean
+# What `make bench` folds: a file of features; REFERENCE="PYTHON golden.py" runs the reference beside it.
+FEATURES ?=
+REFERENCE ?=
+
+.PHONY: setup demo test check unit bench clean
 
 setup: $(READY)
 
@@ -16,6 +20,7 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -qq --disable-pip-version-check --no-deps --requirement requirements.lock
 	$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pfold.ops.build || true
 	@touch $@
 
 demo: $(READY)
@@ -35,6 +40,10 @@ check: $(READY)
 
 unit: $(READY)
 	$(BIN)/pytest
+
+bench: $(READY)
+	@test -n "$(FEATURES)" || { echo 'name a file of features: make bench FEATURES=features.npz'; exit 2; }
+	$(BIN)/python benchmarks/bench.py --features $(FEATURES) $(if $(REFERENCE),--reference $(REFERENCE))
 
 clean:
 	rm -rf $(VENV) results .snakemake .pytest_cache .mypy_cache .ruff_cache

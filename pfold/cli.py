@@ -25,6 +25,8 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument(argument, help=f"name of the {argument}, from the plan")
         if name == "search":
             command.add_argument("--cpus", type=int, default=os.cpu_count() or 1, help="threads (default: all)")
+        if name == "predict":
+            command.add_argument("--profile", type=Path, help="folder to write MindSpore's profile of the run to")
         if name == "retry":
             command.add_argument("--kind", help='only failures of this kind, for example "out_of_memory"')
     _add_convert(commands)
@@ -187,7 +189,7 @@ def _run_stage(args: argparse.Namespace) -> None:
     elif args.command == "features":
         stages.run_features(config, args.shard)
     elif args.command == "predict":
-        stages.run_predict(config, args.batch)
+        stages.run_predict(config, args.batch, profile=args.profile)
     elif args.command == "retry":
         for name in stages.run_retry(config, args.kind):
             print(name)

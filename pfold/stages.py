@@ -118,8 +118,8 @@ def run_features(config: RunConfig, shard: str, cpus: int = 1) -> None:
     write_json(paths.receipt("features", shard), {"features": sorted(item["features_id"] for item in items)})
 
 
-def run_predict(config: RunConfig, batch: str, threads: int | None = None) -> None:
-    """Fold the targets of a batch with so many CPU threads, by default all.
+def run_predict(config: RunConfig, batch: str, threads: int | None = None, profile: Path | None = None) -> None:
+    """Fold the targets of a batch with so many CPU threads, by default all; profile it into a folder if one is given.
 
     Raises RetryableLeftError where another attempt may fold what failed.
     """
@@ -132,12 +132,14 @@ def run_predict(config: RunConfig, batch: str, threads: int | None = None) -> No
     if threads:
         set_context(runtime_num_threads=threads)
     from pfold.predict.batch import run_batch
+    from pfold.predict.profile import profiled
     from pfold.results.folder import write_result
 
     use_components(config.components)
     paths = RunPaths(config.results)
     targets = {named.folder: named.target for named in read_target_table(paths.targets)[0]}
-    outcome = run_batch(_job(config, "predict", batch), targets, config, write_result)
+    with profiled(profile):
+        outcome = run_batch(_job(config, "predict", batch), targets, config, write_result)
     logger.info(
         "batch %s: %d done, %d failed, %d to try again",
         batch,

@@ -1,11 +1,13 @@
 """Layers in plain MindSpore that every backend has: linear, layer norm, attention, transition.
 
-Every function runs eagerly and inside `ms.jit`. Shapes are static, so the chunk loops unroll when a graph is compiled.
+Weights are float32 and are cast to the type of what they meet. Every function runs eagerly and inside `ms.jit`; shapes
+are static, so the chunk loops unroll when a graph is compiled.
 """
 
 from typing import Any
 
 from mindspore import Tensor, ops
+from mindspore import dtype as mstype
 from mindspore.ops import constexpr
 
 from pfold.ops.chunks import row_chunks
@@ -37,19 +39,19 @@ def expand(x: Tensor, like: Tensor) -> Tensor:
 
 
 def normalise(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
-    """Layer norm over the last axis, eps 1e-5.  x [..., c], weight and bias [c] or absent -> [..., c]."""
+    """Layer norm over the last axis in float32, eps 1e-5.  x [..., c], weight and bias [c] or absent -> [..., c]."""
     c = x.shape[-1:]
-    gamma = ops.ones(c, x.dtype) if weight is None else weight
-    beta = ops.zeros(c, x.dtype) if bias is None else bias
-    return _layer_norm(x, gamma, beta)[0]
+    gamma = ops.ones(c, mstype.float32) if weight is None else weight
+    beta = ops.zeros(c, mstype.float32) if bias is None else bias
+    return _layer_norm(x.astype(mstype.float32), gamma, beta)[0].astype(x.dtype)
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x [..., c_in] times weight [c_out, c_in] transposed, plus bias [c_out] -> [..., c_out]."""
     c_out = weight.shape[0]
-    y = _matmul_transposed(x.reshape((-1, x.shape[-1])), weight)
+    y = _matmul_transposed(x.reshape((-1, x.shape[-1])), weight.astype(x.dtype))
     if bias is not None:
-        y = ops.bias_add(y, bias)
+        y = ops.bias_add(y, bias.astype(x.dtype))
     return y.reshape(x.shape[:-1] + (c_out,))
 
 

@@ -34,7 +34,7 @@ _outgoing_product = ops.BatchMatMul(transpose_b=True)
 _product = ops.BatchMatMul()
 
 
-def _each_target(function: Callable[..., Tensor], p: Any, z: Tensor, *others: Tensor) -> Tensor:
+def each_target(function: Callable[..., Tensor], p: Any, z: Tensor, *others: Tensor) -> Tensor:
     """Apply function(p, z, *others) to each target's rows of z and of the others, and stack the results."""
     n_target = z.shape[0] // z.shape[1]
     if n_target == 1:
@@ -71,27 +71,37 @@ def _multiply_incoming(p: Params, z: Tensor, mask: Tensor) -> Tensor:
 
 def triangle_multiplication_outgoing(p: Params, z: Tensor, mask: Tensor) -> Tensor:
     """Triangle multiplicative update with outgoing edges, AF3 Algorithm 12.  z [N, N, c_z], mask [N] -> new z."""
-    return _each_target(_multiply_outgoing, p, z, mask)
+    return each_target(_multiply_outgoing, p, z, mask)
 
 
 def triangle_multiplication_incoming(p: Params, z: Tensor, mask: Tensor) -> Tensor:
     """Triangle multiplicative update with incoming edges, AF3 Algorithm 13.  z [N, N, c_z], mask [N] -> new z."""
-    return _each_target(_multiply_incoming, p, z, mask)
+    return each_target(_multiply_incoming, p, z, mask)
 
 
-def _attend_starting(p: Params, z: Tensor, mask: Tensor) -> Tensor:
+def triangle_heads(p: Params, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """AF3 Algorithm 14, lines 1-4: normalised pairs h, q, k, v [N, H, N, d] and bias [H, N, N] of absent keys too."""
     h = layer_norm(p, "layer_norm", z)
     mha = p["mha"]
     n_head = mha["linear_q.weight"].shape[0] // TRIANGLE_HEAD_CHANNELS
     q, k = split_heads(linear(mha, "linear_q", h), n_head), split_heads(linear(mha, "linear_k", h), n_head)
     v = split_heads(linear(mha, "linear_v", h), n_head)
     bias = linear(p, "linear", h).transpose(2, 0, 1)
-    bias = bias + expand(key_bias(mask), bias)
+    return h, q, k, v, bias + expand(key_bias(mask), bias)
+
+
+def gated_heads(p: Params, z: Tensor, h: Tensor, o: Tensor) -> Tensor:
+    """AF3 Algorithm 14, lines 6-7, added to z.  h [N, N, c_z], o [N, H, N, d] -> [N, N, c_z]."""
+    mha = p["mha"]
+    return z + linear(mha, "linear_o", merge_heads(o) * ops.sigmoid(linear(mha, "linear_g", h)))
+
+
+def _attend_starting(p: Params, z: Tensor, mask: Tensor) -> Tensor:
+    h, q, k, v, bias = triangle_heads(p, z, mask)
     chunks = []
-    for start, stop in row_chunks(z.shape[0], 3 * n_head * z.shape[0] * z.shape[0]):
+    for start, stop in row_chunks(z.shape[0], 3 * bias.shape[0] * z.shape[0] * z.shape[0]):
         chunks.append(attention(q[start:stop], k[start:stop], v[start:stop], bias))
-    o = merge_heads(chunks[0] if len(chunks) == 1 else ops.concat(chunks, axis=0))
-    return z + linear(mha, "linear_o", o * ops.sigmoid(linear(mha, "linear_g", h)))
+    return gated_heads(p, z, h, chunks[0] if len(chunks) == 1 else ops.concat(chunks, axis=0))
 
 
 def _attend_ending(p: Params, z: Tensor, mask: Tensor) -> Tensor:
@@ -100,12 +110,12 @@ def _attend_ending(p: Params, z: Tensor, mask: Tensor) -> Tensor:
 
 def triangle_attention_starting(p: Params, z: Tensor, mask: Tensor) -> Tensor:
     """Triangle self-attention around the starting node, AF3 Algorithm 14.  z [N, N, c_z], mask [N] -> new z."""
-    return _each_target(_attend_starting, p, z, mask)
+    return each_target(_attend_starting, p, z, mask)
 
 
 def triangle_attention_ending(p: Params, z: Tensor, mask: Tensor) -> Tensor:
     """Triangle self-attention around the ending node, AF3 Algorithm 15.  z [N, N, c_z], mask [N] -> new z."""
-    return _each_target(_attend_ending, p, z, mask)
+    return each_target(_attend_ending, p, z, mask)
 
 
 def row_transition(p: Params, x: Tensor, mask: Tensor) -> Tensor:
@@ -134,7 +144,7 @@ def _outer_product_mean(p: Params, z: Tensor, mask: Tensor, m: Tensor, msa_mask:
 
 def outer_product_mean(p: Params, z: Tensor, mask: Tensor, m: Tensor, msa_mask: Tensor) -> Tensor:
     """Outer product mean, AF3 Algorithm 9.  z [N, N, c_z], mask [N], m [N_msa, N, c_m], msa_mask [N_msa] -> new z."""
-    return _each_target(_outer_product_mean, p, z, mask, m, msa_mask)
+    return each_target(_outer_product_mean, p, z, mask, m, msa_mask)
 
 
 def _average(p: Params, z: Tensor, mask: Tensor, m: Tensor) -> Tensor:
@@ -154,7 +164,7 @@ def pair_weighted_averaging(p: Params, z: Tensor, mask: Tensor, m: Tensor, msa_m
 
     Rows that msa_mask [N_msa] leaves out may keep what they are.
     """
-    return _each_target(_average, p, z, mask, m)
+    return each_target(_average, p, z, mask, m)
 
 
 def _bias(p: Params, z: Tensor, mask: Tensor) -> Tensor:
@@ -167,7 +177,7 @@ def pair_bias(p: Params, z: Tensor, mask: Tensor) -> Tensor:
 
     z [N, N, c_z], mask [N] -> [H, N, N]; a batch's targets below one another.
     """
-    return _each_target(_bias, p, z, mask)
+    return each_target(_bias, p, z, mask)
 
 
 def relative_position_encoding(p: Params, f: Params) -> Tensor:
@@ -207,7 +217,7 @@ def _mirror(_: Any, z: Tensor) -> Tensor:
 
 def symmetric_pair_logits(p: Params, norm: str, layer: str, z: Tensor, mask: Tensor) -> Tensor:
     """As `pair_logits`, of z_ij + z_ji; an empty name of the layer norm leaves it out."""
-    x = _each_target(_mirror, p, z)
+    x = each_target(_mirror, p, z)
     return linear(p, layer, x if norm == "" else layer_norm(p, norm, x))
 
 
@@ -226,7 +236,7 @@ def confidence_pairs(p: Params, z: Tensor, mask: Tensor, of_i: Tensor, of_j: Ten
 
     z [N, N, c_z] of the trunk, of_i and of_j [N, c_z], x [N, 3] positions of one sample (Å) -> [N, N, c_z].
     """
-    return _each_target(_embed_distances, p, outer_sum(z, of_i, of_j), x)
+    return each_target(_embed_distances, p, outer_sum(z, of_i, of_j), x)
 
 
 def condition_pairs(p: Params, f: Params, z: Tensor) -> Tensor:

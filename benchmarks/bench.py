@@ -1,0 +1,131 @@
+"""Benchmarks pfold, beside the reference where its environment is given; writes benchmarks/RESULTS.md.
+
+Usage: python benchmarks/bench.py --features FEATURES.npz [--reference PYTHON GOLDEN.py] [--repeat 3]
+The reference is run by its own script (golden.py of the project's reference tools) on the same features, weights and
+settings, in turn with pfold: one process a measurement.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mindspore
+import numpy as np
+
+import pfold
+import pfold.ops
+
+FOLDER = Path(__file__).parent
+COLUMNS = ("total", "trunk", "diffusion", "confidence", "compile", "peak")
+# (model, settings, dtypes): what is folded, on the features file given.
+SETTINGS = {"n_cycle": 4, "n_step": 5, "n_sample": 1}
+MODELS = ("protenix_tiny_default_v0.5.0", "protenix_mini_default_v0.5.0")
+DTYPES = ("float32", "bfloat16")
+
+
+def fold(features: Path, model: str, dtype: str, rows: int, settings: dict[str, int]) -> dict[str, float]:
+    """One measurement of pfold."""
+    command = [sys.executable, FOLDER / "fold.py", features, model, dtype, "--rows", rows]
+    for name, value in settings.items():
+        command += [f"--{name}", value]
+    lines = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return dict(json.loads(lines.strip().splitlines()[-1]))
+
+
+def fold_reference(reference: Sequence[Path], features: Path, model: str, rows: int, settings: dict[str, int]) -> Any:
+    """One measurement of the reference: what its script prints, in pfold's columns."""
+    python, script = (path.resolve() for path in reference)
+    options = [f"{name.removeprefix('n_')}={value}" for name, value in settings.items()]
+    options += [f"msa_rows={rows}"] if rows else []
+    command = [python, script, features.resolve(), "-", model, *options]
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=True, cwd=script.parent)
+    line = next(line for line in done.stdout.splitlines() if "peak_rss" in line)
+    stages = {key: float(value) for key, value in re.findall(r"'(\w+)': ([\d.]+)", line)}
+    found = {"total": float(re.search(r"wall=([\d.]+)", line)[1]), "peak": float(re.search(r"peak_rss=(\d+)", line)[1])}
+    trunk = stages.get("pairformer", 0.0)
+    return found | {
+        "trunk": trunk,
+        "diffusion": stages.get("diffusion", 0.0),
+        "confidence": stages.get("confidence", 0.0),
+    }
+
+
+def median(runs: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The median of each column."""
+    return {key: float(np.median([run[key] for run in runs])) for key in runs[0]}
+
+
+def fold_table(features: Path, reference: Sequence[Path] | None, repeat: int, rows: int) -> str:
+    """Folds by model and dtype, in turn with the reference; the ratio is of medians of the same turns."""
+    lines = [
+        "| model | by | total (s) | trunk | diffusion | confidence | compile | peak RSS (MiB) | launches | ratio |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for model in MODELS:
+        runs: dict[str, list[dict[str, float]]] = {}
+        for _ in range(repeat):
+            if reference:
+                found = fold_reference(reference, features, model, rows, SETTINGS)
+                runs.setdefault("reference, float32", []).append(found)
+            for dtype in DTYPES:
+                runs.setdefault(f"pfold, {dtype}", []).append(fold(features, model, dtype, rows, SETTINGS))
+        medians = {by: median(values) for by, values in runs.items()}
+        base = medians.get("reference, float32")
+        for by, value in medians.items():
+            cells = [f"{value[key]:.1f}" if key in value else "-" for key in COLUMNS]
+            ratio = f"{base['total'] / value['total']:.2f}" if base else "-"
+            lines.append(f"| {model} | {by} | {' | '.join(cells)} | {value.get('launches', 0) or '-'} | {ratio} |")
+    return "\n".join(lines)
+
+
+def machine() -> str:
+    """What this was measured on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    operators = ""
+    if pfold.ops.backend() == "cpu":
+        from pfold.ops import cpu as fused
+
+        operators = f", operators for {fused.instruction_set()}"
+    return (
+        f"{datetime.date.today()}; {os.cpu_count()} cores of {cpu}{operators}; Python {platform.python_version()}, "
+        f"MindSpore {mindspore.__version__}, pfold {pfold.__version__}."
+    )
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--features", type=Path, required=True, help="features of one target (.npz)")
+    parser.add_argument("--reference", type=Path, nargs=2, metavar=("PYTHON", "SCRIPT"), help="the reference, if here")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=0, help="alignment rows to keep (default: all)")
+    parser.add_argument("--output", type=Path, default=FOLDER / "measured.md")
+    options = parser.parse_args()
+    stored = np.load(options.features)
+    size = f"{len(stored['token_index'])} tokens, {len(stored['ref_pos'])} atoms, {len(stored['msa'])} alignment rows"
+    operators = [sys.executable, str(FOLDER / "operators.py"), "--tokens", str(len(stored["token_index"]))]
+    operators += ["--rows", str(len(stored["msa"]))]
+    text = [
+        "# Measured by benchmarks/bench.py",
+        machine(),
+        f"## Folds of {size}; {SETTINGS}, all rows in every cycle",
+        "Seconds; total is without compile; medians of runs in turn.",
+        fold_table(options.features, options.reference, options.repeat, options.rows),
+        "## Operators",
+        subprocess.run(operators, stdout=subprocess.PIPE, text=True, check=True).stdout.strip(),
+    ]
+    options.output.write_text("\n\n".join(text) + "\n")
+    print(options.output.read_text())
+
+
+if __name__ == "__main__":
+    main()
