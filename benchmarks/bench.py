@@ -63,13 +63,13 @@ def median(runs: Sequence[dict[str, float]]) -> dict[str, float]:
     return {key: float(np.median([run[key] for run in runs])) for key in runs[0]}
 
 
-def fold_table(features: Path, reference: Sequence[Path] | None, repeat: int, rows: int) -> str:
+def fold_table(features: Path, reference: Sequence[Path] | None, models: Sequence[str], repeat: int, rows: int) -> str:
     """Folds by model and dtype, in turn with the reference; the ratio is of medians of the same turns."""
     lines = [
         "| model | by | total (s) | trunk | diffusion | confidence | compile | peak RSS (MiB) | launches | ratio |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for model in MODELS:
+    for model in models:
         runs: dict[str, list[dict[str, float]]] = {}
         for _ in range(repeat):
             if reference:
@@ -106,6 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--features", type=Path, required=True, help="features of one target (.npz)")
     parser.add_argument("--reference", type=Path, nargs=2, metavar=("PYTHON", "SCRIPT"), help="the reference, if here")
+    parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--rows", type=int, default=0, help="alignment rows to keep (default: all)")
     parser.add_argument("--output", type=Path, default=FOLDER / "measured.md")
@@ -119,7 +120,7 @@ def main() -> None:
         machine(),
         f"## Folds of {size}; {SETTINGS}, all rows in every cycle",
         "Seconds; total is without compile; medians of runs in turn.",
-        fold_table(options.features, options.reference, options.repeat, options.rows),
+        fold_table(options.features, options.reference, options.models, options.repeat, options.rows),
         "## Operators",
         subprocess.run(operators, stdout=subprocess.PIPE, text=True, check=True).stdout.strip(),
     ]

@@ -1,6 +1,9 @@
 // The operators for one instruction set: arguments by position, outputs last. Pairs z are [n_target * N][N][c] in
 // float32 or bfloat16; all targets of a batch are padded to N tokens. Weights are float32, as the checkpoint has them.
 // Operators in place end with a token [1], by which graphs keep their order.
+#include <stdexcept>
+#include <string>
+
 #include "arguments.h"
 #include "heads.h"
 #include "msa.h"
@@ -18,10 +21,17 @@ void by_type(const Arguments& x, int i, F&& f) {
     f(float{});
 }
 
+// Vectors and panels must come out even; the published models' widths all do.
+void require_multiple(i64 width, i64 step, const char* what) {
+  if (width % step) throw std::invalid_argument(std::string(what) + " is no multiple of " + std::to_string(step));
+}
+constexpr i64 STEP = 16;
+
 // Calls f(target, square of its present positions, mask) for each target of pairs z, argument 0.
 template <class T, class F>
 void each_target(const Arguments& x, const float* mask, F&& f) {
   i64 n = x.size(0, 1), c = x.size(0, 2);
+  require_multiple(c, STEP, "c_z");
   for (i64 target = 0; target < x.size(0, 0) / n; ++target)
     f(target, Square<T>{x.get<T>(0) + target * n * n * c, present(mask + target * n, n), n * c, c}, mask + target * n);
 }
@@ -32,8 +42,10 @@ void multiplication(const Arguments& x, bool outgoing) {
     using T = decltype(type);
     const TriangleMultiplication p{x.weight(2), x.optional(3), x.weight(4),   x.weight(5),  x.weight(6),
                                    x.weight(7), x.weight(8),   x.optional(9), x.weight(10), x.weight(11)};
+    i64 hidden = x.size(4, 0);
+    require_multiple(hidden, hidden < TRIANGLE_CHANNELS ? STEP : TRIANGLE_CHANNELS, "the hidden width");
     each_target<T>(x, x.weight(1), [&](i64, Square<T> z, const float* mask) {
-      triangle_multiplication(z, outgoing ? z.transposed() : z, mask, x.size(0, 2), x.size(4, 0), p);
+      triangle_multiplication(z, outgoing ? z.transposed() : z, mask, x.size(0, 2), hidden, p);
     });
   });
 }
@@ -45,6 +57,7 @@ void attention(const Arguments& x, bool starting) {
     const TriangleAttention p{x.weight(2), x.optional(3), x.weight(4), x.weight(5),
                               x.weight(6), x.weight(7),   x.weight(8), x.weight(9)};
     i64 n_head = x.size(4, 0), d = x.size(5, 0) / n_head;
+    require_multiple(d, STEP, "the width of a head");
     each_target<T>(x, x.weight(1), [&](i64, Square<T> z, const float* mask) {
       triangle_attention(starting ? z : z.transposed(), mask, x.size(0, 2), n_head, d, p);
     });
@@ -81,6 +94,8 @@ void TriangleAttentionEnding(const Arguments& x) { attention(x, false); }
 void Transition(const Arguments& x) {
   by_type(x, 0, [&](auto type) {
     using T = decltype(type);
+    require_multiple(x.size(0, 2), STEP, "the width");
+    require_multiple(x.size(4, 0), STEP, "the hidden width");
     transition(x.get<T>(0), x.weight(1), x.size(0, 0), x.size(0, 1), x.size(0, 2), x.size(4, 0), x.weight(2),
                x.optional(3), x.weight(4), x.weight(5), x.weight(6));
   });
@@ -92,6 +107,9 @@ void OuterProductMean(const Arguments& x) {
     using T = decltype(type);
     const struct OuterProductMean p{x.weight(4), x.optional(5), x.weight(6), x.weight(7), x.weight(8), x.weight(9)};
     i64 n = x.size(0, 1), c = x.size(2, 2), n_msa = x.size(2, 0) * n / x.size(0, 0);
+    require_multiple(c, STEP, "c_m");
+    require_multiple(x.size(6, 0), STEP, "the width of the outer product");
+    require_multiple(PANEL, x.size(6, 0), "a panel");
     each_target<T>(x, x.weight(1), [&](i64 target, Square<T> z, const float*) {
       const float* mask = x.weight(3) + target * n_msa;
       outer_product_mean(z, x.get<const T>(2) + target * n_msa * n * c, n * c, present(mask, n_msa), mask, x.size(0, 2),
@@ -107,6 +125,8 @@ void PairWeightedAveraging(const Arguments& x) {
     const struct PairWeightedAveraging p{x.weight(4),   x.optional(5), x.weight(6),  x.weight(7),
                                          x.optional(8), x.weight(9),   x.weight(10), x.weight(11)};
     i64 n = x.size(0, 1), c = x.size(2, 2), n_msa = x.size(2, 0) * n / x.size(0, 0), n_head = x.size(9, 0);
+    require_multiple(c, STEP, "c_m");
+    require_multiple(PANEL, x.size(6, 0) / n_head, "a panel");
     each_target<T>(x, x.weight(1), [&](i64 target, Square<T> z, const float* mask) {
       pair_weighted_averaging(x.get<T>(2) + target * n_msa * n * c, n * c, present(x.weight(3) + target * n_msa, n_msa),
                               z, mask, x.size(0, 2), c, n_head, x.size(6, 0) / n_head, p);
@@ -233,12 +253,14 @@ void LayerNorm(const Arguments& x) {
 // a [..][n][c], scale and shift [n][c], out.
 void AdaptiveNorm(const Arguments& x) {
   i64 n = x.size(1, 0), n_sample = x.ndims[0] == 2 ? 1 : x.size(0, 0);
+  require_multiple(x.size(1, 1), STEP, "the width");
   adaptive_norm(x.weight(0), x.weight(1), x.weight(2), n_sample, n, x.size(1, 1), x.get<float>(3));
 }
 
 // a [..][n][c], gate [n][c], x like a, out.
 void GatedSum(const Arguments& x) {
   i64 n = x.size(1, 0), n_sample = x.ndims[0] == 2 ? 1 : x.size(0, 0);
+  require_multiple(x.size(1, 1), STEP, "the width");
   gated_sum(x.weight(0), x.weight(1), x.weight(2), n_sample, n, x.size(1, 1), x.get<float>(3));
 }
 

@@ -62,8 +62,18 @@ def compile_cache(*key: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _environment(folder: Path) -> Iterator[None]:
+    """MindSpore's variables for a cache in `folder`.
+
+    MindSpore also makes a cache depend on the program that was started. A job's program is another file each time, and
+    an interactive session has none; the cache's key says all that matters, so this file is named instead.
+    """
+    from mindspore.graph import api
+
+    program = api.entry_script_path
+    api.entry_script_path = __file__
     os.environ.update({_ENABLE: "1", _PATH: str(folder)})
     try:
         yield
     finally:
+        api.entry_script_path = program
         del os.environ[_ENABLE], os.environ[_PATH]

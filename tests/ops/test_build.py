@@ -1,0 +1,48 @@
+"""Where the fused operators come from, and what happens where they can't be compiled."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pfold.ops import build
+
+PROGRAM = """
+import logging
+logging.basicConfig(format="%(message)s")
+import pfold.ops
+print(pfold.ops.backend(), pfold.ops.in_place())
+"""
+
+
+def run(**environment: str) -> subprocess.CompletedProcess:
+    clean = {k: v for k, v in os.environ.items() if k not in ("CXX", "PFOLD_BACKEND")}
+    command = [sys.executable, "-c", PROGRAM]
+    return subprocess.run(command, env=clean | environment, capture_output=True, text=True, check=False)
+
+
+def test_without_a_compiler_the_reference_operators_serve_and_the_log_says_so(tmp_path):
+    done = run(PATH=str(tmp_path), PFOLD_CACHE=str(tmp_path))
+    assert done.stdout.split() == ["reference", "False"]
+    said = [line for line in done.stderr.splitlines() if "fused operators" in line]
+    assert said == [
+        "no fused operators (there is no C++ compiler (set CXX, or install g++)); the slower reference operators serve"
+    ]
+
+
+def test_an_unknown_backend_is_an_error():
+    done = run(PFOLD_BACKEND="cuda")
+    assert done.returncode != 0
+    assert 'PFOLD_BACKEND is "cuda"; use one of reference, cpu, ascend' in done.stderr
+
+
+def test_a_compiler_that_fails_says_what_it_was_asked(tmp_path, monkeypatch):
+    broken = tmp_path / "c++"
+    broken.write_text("#!/bin/sh\necho no such option >&2\nexit 3\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("CXX", str(broken))
+    monkeypatch.setenv("PFOLD_CACHE", str(tmp_path))
+    with pytest.raises(build.KernelBuildError, match=r"operators.cpp .* failed:\nno such option"):
+        build.kernel_library()
+    assert not list((tmp_path / "kernels").glob("*.so"))

@@ -1,0 +1,59 @@
+"""The memory plan: its arithmetic, the command, and the runner that asks it."""
+
+import pytest
+
+from pfold import stages
+from pfold.cli import main
+from pfold.predict import batch as batches
+from pfold.predict.memory import GIB, device_bytes, longest_target, most_targets, predicted_memory
+from pfold.predict.paths import RunPaths
+from pfold.weights.published import model_settings
+from tests.runs import StandInModel, make_config, write_fasta
+
+TINY = model_settings("protenix_tiny_default_v0.5.0")
+
+
+def test_pairs_decide_for_long_targets():
+    peaks = [predicted_memory(TINY, "float32", n, 8 * n, 1, 1).peak for n in (1024, 2048, 4096)]
+    assert 3 < (peaks[2] - peaks[1]) / (peaks[1] - peaks[0]) < 4.2
+    half = predicted_memory(TINY, "bfloat16", 4096, 8 * 4096, 1, 1).peak
+    assert 0.4 < half / peaks[2] < 0.8
+    two = predicted_memory(TINY, "float32", 1024, 8 * 1024, 1, 1, n_target=2).peak
+    assert peaks[0] < two < 2 * peaks[0]
+
+
+def test_the_longest_target_is_the_last_that_fits():
+    longest = longest_target(TINY, "float32", 512, 1, 24 * GIB)
+    assert predicted_memory(TINY, "float32", longest, 8 * longest, 512, 1).peak <= 24 * GIB
+    assert predicted_memory(TINY, "float32", longest + 1, 8 * (longest + 1), 512, 1).peak > 24 * GIB
+    assert longest_target(TINY, "float32", 512, 1, GIB) == 0
+
+
+def test_short_targets_share_a_pass():
+    assert [most_targets(n) for n in (32, 64, 128, 512, 768, 4096)] == [16, 16, 8, 2, 1, 1]
+    assert device_bytes(5e9) == 5e9
+    assert device_bytes(None) > GIB
+
+
+def test_the_command_says_what_fits(capsys):
+    arguments = ["plan-memory", "--model", TINY.name, "--tokens", "1024", "--msa", "512", "--samples", "1"]
+    assert main([*arguments, "--device-bytes", "24e9"]) == 0
+    said = capsys.readouterr().out
+    assert "peak\t" in said
+    assert "fits into 22.4 GiB; targets in one pass: 1" in said
+    assert main([*arguments, "--device-bytes", "3e9"]) == 1
+    assert "does not fit into 2.8 GiB; the longest target that would has" in capsys.readouterr().out
+
+
+def test_a_target_that_would_not_fit_fails_before_it_runs(tmp_path, monkeypatch):
+    fasta = write_fasta(tmp_path / "p.fasta", a="MKTAYIAKQRQISFVKSHFSRQ")
+    config = make_config(tmp_path, fasta, device_bytes=1.2e9)
+    model = StandInModel()
+    monkeypatch.setattr(batches, "load_model", lambda *_: model)
+    with pytest.raises(stages.RetryableLeftError):
+        stages.run_all(config)
+    assert model.folded == []
+    paths = RunPaths(config.results)
+    record = next(paths.failures.glob("*.json"))
+    assert "out_of_memory" in record.read_text()
+    assert "tokens need" in record.read_text()
