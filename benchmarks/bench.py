@@ -42,7 +42,7 @@ def fold(features: Path, model: str, dtype: str, rows: int, settings: dict[str, 
 
 def fold_reference(reference: Sequence[Path], features: Path, model: str, rows: int, settings: dict[str, int]) -> Any:
     """One measurement of the reference: what its script prints, in pfold's columns."""
-    python, script = (path.resolve() for path in reference)
+    python, script = (path.absolute() for path in reference)
     options = [f"{name.removeprefix('n_')}={value}" for name, value in settings.items()]
     options += [f"msa_rows={rows}"] if rows else []
     command = [python, script, features.resolve(), "-", model, *options]
