@@ -22,7 +22,9 @@ class Buffer {
     bytes = (bytes + align - 1) / align * align;
     data_ = static_cast<T*>(std::aligned_alloc(align, bytes));
     if (!data_) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
     if (align == huge) madvise(data_, bytes, MADV_HUGEPAGE);
+#endif
   }
   ~Buffer() { std::free(data_); }
   Buffer(const Buffer&) = delete;

@@ -6,6 +6,7 @@ that a stage has freed for later ones, so its share is the largest so far; the o
 
 import functools
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,9 +106,7 @@ def device_bytes(configured: float | None) -> float:
     """
     if configured is not None:
         return float(configured)
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemTotal:"):
-            total = 1024.0 * int(line.split()[1])
+    total = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         file = Path(name)
         if file.is_file() and (text := file.read_text().strip()).isdigit():
