@@ -9,6 +9,8 @@ namespace PFOLD_ISA {
 constexpr i64 PANEL = 64;
 
 inline i64 panels(i64 n) { return (n + PANEL - 1) / PANEL; }
+// Number of rows from `start` that are in one panel.
+inline i64 panel_rows(i64 n, i64 start) { return n - start < PANEL ? n - start : PANEL; }
 inline i64 padded(i64 n) { return panels(n) * PANEL; }
 
 inline vf multiply_add(float a, vf b, vf c) { return a * b + c; }
@@ -88,7 +90,7 @@ void gemm(i64 rows, i64 n, i64 k_size, const El* a, i64 a_row, i64 a_col, const 
   constexpr int WIDE = VL == 16 ? 4 : 2;
   for (i64 start = 0; start < n; start += PANEL) {
     const El* panel = b + start / PANEL * b_panel;
-    i64 vectors = ((n - start < PANEL ? n - start : PANEL) + VL - 1) / VL;
+    i64 vectors = ((panel_rows(n, start)) + VL - 1) / VL;
     i64 v = 0;
     for (; v + WIDE <= vectors; v += WIDE)
       columns<6, WIDE>(rows, k_size, a, a_row, a_col, panel + v * VL, b_row, c + start + v * VL, c_row, add);

@@ -15,7 +15,7 @@ inline void copy_head(const float* x, i64 row, i64 n, i64 d, float scale, float*
 template <class T>
 void key_panels(const float* k, i64 n, i64 wide, float* scratch, E<T>* out) {
   for (i64 j = 0; j < n; j += PANEL) {
-    to_channels(k + j * wide, wide, n - j < PANEL ? n - j : PANEL, wide, scratch);
+    to_channels(k + j * wide, wide, panel_rows(n, j), wide, scratch);
     pack_rows<T>(scratch, PANEL, wide, PANEL, out + j / PANEL * packed<T>(wide) * PANEL, PANEL);
   }
 }

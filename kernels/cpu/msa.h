@@ -22,7 +22,7 @@ void project_rows(const T* m, i64 m_row, i64 n_msa, i64 n, const float* mask, i6
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 k = 0; k < k_size; ++k)
       for (i64 i = 0; i < n; i += PANEL) {
-        i64 count = n - i < PANEL ? n - i : PANEL, size = PANEL * hidden;
+        i64 count = panel_rows(n, i), size = PANEL * hidden;
         for (i64 half = 0; half < PACK<T>; ++half) {
           i64 row = k * PACK<T> + half;
           float* side = sides.get() + half * 2 * size;
@@ -129,7 +129,7 @@ void pair_weighted_averaging(T* m, i64 m_row, i64 n_msa, Square<T> z, const floa
       };
       for (i64 r = 0; r < n_row; ++r)
         for (i64 j = 0; j < n; j += PANEL) {
-          i64 count = n - j < PANEL ? n - j : PANEL;
+          i64 count = panel_rows(n, j);
           normalised(r, j, count);
           gemm(count, wide, value.rows, h.get(), 1, PANEL, value.data.get(), PANEL, value.stride, products.get(), wide);
           for (i64 q = 0; q < count; ++q)
@@ -143,7 +143,7 @@ void pair_weighted_averaging(T* m, i64 m_row, i64 n_msa, Square<T> z, const floa
       }
       for (i64 r = 0; r < n_row; ++r)
         for (i64 i = 0; i < n; i += PANEL) {
-          i64 count = n - i < PANEL ? n - i : PANEL;
+          i64 count = panel_rows(n, i);
           normalised(r, i, count);
           gemm(count, wide, gate.rows, h.get(), 1, PANEL, gate.data.get(), PANEL, gate.stride, products.get(), wide);
           for (i64 q = 0; q < count; ++q) {

@@ -96,8 +96,8 @@ void Transition(const Arguments& x) {
     using T = decltype(type);
     require_multiple(x.size(0, 2), STEP, "the width");
     require_multiple(x.size(4, 0), STEP, "the hidden width");
-    transition(x.get<T>(0), x.weight(1), x.size(0, 0), x.size(0, 1), x.size(0, 2), x.size(4, 0), x.weight(2),
-               x.optional(3), x.weight(4), x.weight(5), x.weight(6));
+    const TransitionWeights p{x.weight(2), x.optional(3), x.weight(4), x.weight(5), x.weight(6), x.size(4, 0)};
+    transition(x.get<T>(0), x.weight(1), x.size(0, 0), x.size(0, 1), x.size(0, 2), p);
   });
 }
 

@@ -65,7 +65,7 @@ void triangle_multiplication(Square<T> z, Square<T> source, const float* mask, i
 #pragma omp for collapse(2) schedule(dynamic, 4)
         for (i64 k = 0; k < k_size; ++k)
           for (i64 i = 0; i < n; i += PANEL) {
-            i64 count = n - i < PANEL ? n - i : PANEL;
+            i64 count = panel_rows(n, i);
             for (i64 half = 0; half < PACK<T>; ++half) {
               i64 row = k * PACK<T> + half;
               float* side = sides.get() + half * 2 * chunk * PANEL;
@@ -92,8 +92,7 @@ void triangle_multiplication(Square<T> z, Square<T> source, const float* mask, i
         for (i64 r = 0; r < chunk; ++r)
           for (i64 i = 0; i < n; i += PANEL)
             product_rows<T>(operands.get() + r * channel + i * k_size, operands.get() + (chunk + r) * channel,
-                            n - i < PANEL ? n - i : PANEL, n, k_size, tile.get(),
-                            x.get() + ((start + r) * n + i) * width, width);
+                            panel_rows(n, i), n, k_size, tile.get(), x.get() + ((start + r) * n + i) * width, width);
       }
     }
   }
@@ -104,7 +103,7 @@ void triangle_multiplication(Square<T> z, Square<T> source, const float* mask, i
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 i = 0; i < n; ++i)
       for (i64 j = 0; j < n; j += PANEL) {
-        i64 count = n - j < PANEL ? n - j : PANEL;
+        i64 count = panel_rows(n, j);
         norm_panel(z.at(i, j), z.column, count, c, p.norm_in, p.norm_in_bias, scratch.get(), h.get());
         gemm(count, c, gate.rows, h.get(), 1, PANEL, gate.data.get(), PANEL, gate.stride, gates.get(), c);
         for (i64 k = 0; k < hidden; ++k)
@@ -134,7 +133,7 @@ void pair_bias(Square<T> z, const float* mask, i64 c, i64 n_head, const float* n
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 i = 0; i < z.n; ++i)
       for (i64 j = 0; j < z.n; j += PANEL) {
-        i64 count = z.n - j < PANEL ? z.n - j : PANEL;
+        i64 count = panel_rows(z.n, j);
         for (i64 q = 0; q < PANEL; ++q) absent[q] = q < count ? (1 - mask[j + q]) * MASKED : MASKED;
         norm_panel(z.at(i, j), z.column, count, c, norm, norm_bias, scratch.get(), h.get());
         gemm(n_head, PANEL, w.stride, w.get(), w.stride, 1, h.get(), PANEL, 0, products.get(), PANEL);
@@ -168,7 +167,7 @@ void triangle_attention(Square<T> z, const float* mask, i64 c, i64 n_head, i64 d
 #pragma omp for schedule(dynamic)
     for (i64 i = 0; i < n; ++i) {
       for (i64 j = 0; j < n; j += PANEL) {
-        i64 count = n - j < PANEL ? n - j : PANEL;
+        i64 count = panel_rows(n, j);
         E<T>* hj = h.get() + j / PANEL * h_panel;
         norm_panel(z.at(i, j), z.column, count, c, p.norm, p.norm_bias, scratch.get(), hj);
         gemm(wide, PANEL, key.stride, key.get(), key.stride, 1, hj, PANEL, 0, scratch.get(), PANEL);
@@ -179,7 +178,7 @@ void triangle_attention(Square<T> z, const float* mask, i64 c, i64 n_head, i64 d
         to_rows(rows.get(), wide, PANEL, wide, q.get() + j * wide, wide);
       }
       for (i64 j = 0; j < n; j += PANEL) {
-        i64 count = n - j < PANEL ? n - j : PANEL;
+        i64 count = panel_rows(n, j);
         for (i64 head = 0; head < n_head; ++head)
           attend<T>(count, n, d, q.get() + j * wide + head * d, wide, k.get() + head * d / PACK<T> * PANEL, k_panel,
                     v.get() + head * d, wide, bias.get() + (head * n + j) * width, width, o.get() + head * d, wide,
@@ -197,31 +196,61 @@ void triangle_attention(Square<T> z, const float* mask, i64 c, i64 n_head, i64 d
   }
 }
 
+struct TransitionWeights {
+  const float *norm, *norm_bias, *a, *b, *out;
+  i64 hidden;
+};
+
+// AF3 Algorithm 11 of up to 64 positions.
+template <class T>
+struct GatedTransition {
+  const TransitionWeights& p;
+  i64 c;
+  Panels<T> a, b, out;
+
+  GatedTransition(const TransitionWeights& weights, i64 channels)
+      : p(weights), c(channels), a(p.a, p.hidden, c), b(p.b, p.hidden, c), out(p.out, c, p.hidden) {}
+
+  struct Scratch {
+    Buffer<float> channels, left, right, update;
+    Buffer<E<T>> h;
+    Buffer<T> gated;
+
+    Scratch(i64 c, i64 hidden)
+        : channels(c * PANEL),
+          left(PANEL * padded(hidden)),
+          right(PANEL * padded(hidden)),
+          update(PANEL * c),
+          h(packed<T>(c) * PANEL),
+          gated(PANEL * hidden) {}
+  };
+
+  // Adds the transition of x [count][c] to it.
+  template <class X>
+  void operator()(X* x, i64 count, Scratch& s) const {
+    to_channels(x, c, count, c, s.channels.get());
+    normalise<T>(s.channels.get(), c, p.norm, p.norm_bias, s.h.get());
+    gemm(count, p.hidden, a.rows, s.h.get(), 1, PANEL, a.data.get(), PANEL, a.stride, s.left.get(), p.hidden);
+    gemm(count, p.hidden, b.rows, s.h.get(), 1, PANEL, b.data.get(), PANEL, b.stride, s.right.get(), p.hidden);
+    for (i64 i = 0; i < count * p.hidden; i += VL)
+      store(s.gated.get() + i, silu(load(s.left.get() + i)) * load(s.right.get() + i));
+    gemm(count, c, out.rows, reinterpret_cast<const E<T>*>(s.gated.get()), p.hidden / PACK<T>, 1, out.data.get(), PANEL,
+         out.stride, s.update.get(), c);
+    add_row(x, s.update.get(), count * c);
+  }
+};
+
 // AF3 Algorithm 11 on the rows x [n_row][n][c] that a mask leaves, in place.
 template <class T>
-void transition(T* x, const float* mask, i64 n_row, i64 n, i64 c, i64 hidden, const float* norm, const float* norm_bias,
-                const float* a, const float* b, const float* out) {
-  const Panels<T> wa(a, hidden, c), wb(b, hidden, c), wo(out, c, hidden);
+void transition(T* x, const float* mask, i64 n_row, i64 n, i64 c, const TransitionWeights& p) {
+  const GatedTransition<T> update(p, c);
 #pragma omp parallel
   {
-    Buffer<float> scratch(c * PANEL), left(PANEL * padded(hidden)), right(PANEL * padded(hidden)), update(PANEL * c);
-    Buffer<E<T>> h(packed<T>(c) * PANEL);
-    Buffer<T> gated(PANEL * hidden);
+    typename GatedTransition<T>::Scratch scratch(c, p.hidden);
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 row = 0; row < n_row; ++row)
-      for (i64 start = 0; start < n; start += PANEL) {
-        if (mask[row] == 0) continue;
-        i64 count = n - start < PANEL ? n - start : PANEL;
-        T* at = x + (row * n + start) * c;
-        norm_panel(at, c, count, c, norm, norm_bias, scratch.get(), h.get());
-        gemm(count, hidden, wa.rows, h.get(), 1, PANEL, wa.data.get(), PANEL, wa.stride, left.get(), hidden);
-        gemm(count, hidden, wb.rows, h.get(), 1, PANEL, wb.data.get(), PANEL, wb.stride, right.get(), hidden);
-        for (i64 i = 0; i < count * hidden; i += VL)
-          store(gated.get() + i, silu(load(left.get() + i)) * load(right.get() + i));
-        gemm(count, c, wo.rows, reinterpret_cast<const E<T>*>(gated.get()), hidden / PACK<T>, 1, wo.data.get(), PANEL,
-             wo.stride, update.get(), c);
-        for (i64 i = 0; i < count; ++i) add_row(at + i * c, update.get() + i * c, c);
-      }
+      for (i64 start = 0; start < n; start += PANEL)
+        if (mask[row] != 0) update(x + (row * n + start) * c, panel_rows(n, start), scratch);
   }
 }
 

@@ -52,7 +52,7 @@ void pair_embedding(Square<T> z, i64 c, const RelativePosition& position, i64 n_
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 i = 0; i < z.n; ++i)
       for (i64 j = 0; j < z.n; j += PANEL) {
-        i64 count = z.n - j < PANEL ? z.n - j : PANEL;
+        i64 count = panel_rows(z.n, j);
         norm_panel(z.at(i, j), z.column, count, c, p.norm, p.norm_bias, scratch.get(), h.get());
         gemm(count, c, recycle.rows, h.get(), 1, PANEL, recycle.data.get(), PANEL, recycle.stride, update.get(), c);
         for (i64 q = 0; q < count; ++q) {
@@ -79,7 +79,7 @@ void pair_linear(Square<T> z, i64 c, const float* norm, const float* norm_bias, 
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 i = 0; i < z.n; ++i)
       for (i64 j = 0; j < z.n; j += PANEL) {
-        i64 count = z.n - j < PANEL ? z.n - j : PANEL;
+        i64 count = panel_rows(z.n, j);
         to_channels(z.at(i, j), z.column, count, c, scratch.get());
         if (symmetric) {
           to_channels(z.at(j, i), z.row, count, c, mirror.get());
@@ -131,11 +131,6 @@ void confidence_pairs(Square<const T> z, T* out, i64 c, const float* of_i, const
   }
 }
 
-struct TransitionWeights {
-  const float *norm, *norm_bias, *a, *b, *out;
-  i64 hidden;
-};
-
 struct BiasLayer {
   const float *norm, *norm_bias, *weight;
 };
@@ -167,28 +162,6 @@ struct DiffusionPairs {
   std::vector<BiasLayer> blocks;
 };
 
-// A transition of 64 rows x [64][c] that are in the cache.
-template <class T>
-struct SmallTransition {
-  const TransitionWeights& p;
-  i64 c;
-  Panels<T> a, b, out;
-
-  SmallTransition(const TransitionWeights& weights, i64 channels)
-      : p(weights), c(channels), a(p.a, p.hidden, c), b(p.b, p.hidden, c), out(p.out, c, p.hidden) {}
-
-  void operator()(float* x, float* scratch, E<T>* h, float* left, float* right, T* gated, float* update) const {
-    to_channels(x, c, PANEL, c, scratch);
-    normalise<T>(scratch, c, p.norm, p.norm_bias, h);
-    gemm(PANEL, p.hidden, a.rows, h, 1, PANEL, a.data.get(), PANEL, a.stride, left, p.hidden);
-    gemm(PANEL, p.hidden, b.rows, h, 1, PANEL, b.data.get(), PANEL, b.stride, right, p.hidden);
-    for (i64 i = 0; i < PANEL * p.hidden; i += VL) store(gated + i, silu(load(left + i)) * load(right + i));
-    gemm(PANEL, c, out.rows, reinterpret_cast<const E<T>*>(gated), p.hidden / PACK<T>, 1, out.data.get(), PANEL,
-         out.stride, update, c);
-    for (i64 i = 0; i < PANEL * c; i += VL) store(x + i, load(x + i) + load(update + i));
-  }
-};
-
 // AF3 Algorithm 21, lines 1-5, and all attention biases made of it, pair by pair: the conditioned pairs never exist.
 // biases: head h of block b, query i, key j at (b * n_head + h) * bias_head + i * bias_row + j, MASKED for absent keys;
 // atom_pairs [n][..][n_atom_pair], rows atom_row apart.
@@ -201,18 +174,18 @@ void diffusion_pairs(Square<const T> z, const float* mask, i64 c, i64 n_head, co
   const Rows<T> bias(folded.weight.data(), n_bias, c);
   const Panels<T> linear(p.linear, c, 2 * c), atom_pair(atoms.weight.data(), p.n_atom_pair, c);
   const Table table(p.relative_position, c, n_table);
-  const SmallTransition<T> first(p.transitions[0], c), second(p.transitions[1], c);
+  const GatedTransition<T> first(p.transitions[0], c), second(p.transitions[1], c);
   i64 hidden = p.transitions[0].hidden > p.transitions[1].hidden ? p.transitions[0].hidden : p.transitions[1].hidden;
 #pragma omp parallel
   {
-    Buffer<float> joined(PANEL * 2 * c), scratch(2 * c * PANEL), x(PANEL * c), left(PANEL * padded(hidden)),
-        right(PANEL * padded(hidden)), update(PANEL * padded(c)), products((n_bias + PANEL) * PANEL);
+    Buffer<float> joined(PANEL * 2 * c), scratch(2 * c * PANEL), x(PANEL * c), atom(PANEL * PANEL),
+        products((n_bias + PANEL) * PANEL);
     Buffer<E<T>> h(packed<T>(2 * c) * PANEL);
-    Buffer<T> gated(PANEL * hidden);
+    typename GatedTransition<T>::Scratch transitions(c, hidden);
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 i = 0; i < z.n; ++i)
       for (i64 j = 0; j < z.n; j += PANEL) {
-        i64 count = z.n - j < PANEL ? z.n - j : PANEL;
+        i64 count = panel_rows(z.n, j);
         std::memset(joined.get(), 0, PANEL * 2 * c * sizeof(float));
         for (i64 q = 0; q < count; ++q) {
           float* row = joined.get() + q * 2 * c;
@@ -222,8 +195,8 @@ void diffusion_pairs(Square<const T> z, const float* mask, i64 c, i64 n_head, co
         to_channels(joined.get(), 2 * c, PANEL, 2 * c, scratch.get());
         normalise<T>(scratch.get(), 2 * c, p.norm, p.norm_bias, h.get());
         gemm(PANEL, c, linear.rows, h.get(), 1, PANEL, linear.data.get(), PANEL, linear.stride, x.get(), c);
-        first(x.get(), scratch.get(), h.get(), left.get(), right.get(), gated.get(), update.get());
-        second(x.get(), scratch.get(), h.get(), left.get(), right.get(), gated.get(), update.get());
+        first(x.get(), PANEL, transitions);
+        second(x.get(), PANEL, transitions);
         to_channels(x.get(), c, PANEL, c, scratch.get());
         normalise<T>(scratch.get(), c, nullptr, nullptr, h.get());
         gemm(n_bias, PANEL, bias.stride, bias.get(), bias.stride, 1, h.get(), PANEL, 0, products.get(), PANEL);
@@ -232,13 +205,33 @@ void diffusion_pairs(Square<const T> z, const float* mask, i64 c, i64 n_head, co
             from_float(products[r * PANEL + q] + folded.constant[r] + (1 - mask[j + q]) * MASKED,
                        biases[r * bias_head + i * bias_row + j + q]);
         gemm(PANEL, p.n_atom_pair, atom_pair.rows, h.get(), 1, PANEL, atom_pair.data.get(), PANEL, atom_pair.stride,
-             update.get(), PANEL);
+             atom.get(), PANEL);
         for (i64 q = 0; q < count; ++q)
           for (i64 k = 0; k < p.n_atom_pair; ++k)
-            atom_pairs[i * atom_row + (j + q) * p.n_atom_pair + k] = update[q * PANEL + k] + atoms.constant[k];
+            atom_pairs[i * atom_row + (j + q) * p.n_atom_pair + k] = atom[q * PANEL + k] + atoms.constant[k];
       }
   }
 }
+
+struct RowStatistics {
+  float mean, scale;
+
+  RowStatistics(const float* row, i64 c) {
+    i64 whole = c / VL * VL;
+    vf total{}, squares{};
+    float rest = 0;
+    for (i64 k = 0; k < whole; k += VL) total += load(row + k);
+    mean = sum(total);
+    for (i64 k = whole; k < c; ++k) mean += row[k];
+    mean /= c;
+    for (i64 k = 0; k < whole; k += VL) {
+      vf d = load(row + k) - mean;
+      squares += d * d;
+    }
+    for (i64 k = whole; k < c; ++k) rest += (row[k] - mean) * (row[k] - mean);
+    scale = 1 / std::sqrt((rest + sum(squares)) / c + EPSILON);
+  }
+};
 
 // Layer norm of rows x [n][c] with optional weight and bias [c].
 inline void layer_norm(const float* x, const float* weight, const float* bias, i64 n, i64 c, float* out) {
@@ -246,24 +239,14 @@ inline void layer_norm(const float* x, const float* weight, const float* bias, i
   for (i64 r = 0; r < n; ++r) {
     const float* row = x + r * c;
     i64 whole = c / VL * VL;
-    vf total{}, squares{};
-    for (i64 k = 0; k < whole; k += VL) total += load(row + k);
-    float mean = sum(total), variance = 0;
-    for (i64 k = whole; k < c; ++k) mean += row[k];
-    mean /= c;
+    const RowStatistics of(row, c);
     for (i64 k = 0; k < whole; k += VL) {
-      vf d = load(row + k) - mean;
-      squares += d * d;
-    }
-    for (i64 k = whole; k < c; ++k) variance += (row[k] - mean) * (row[k] - mean);
-    float scale = 1 / std::sqrt((variance + sum(squares)) / c + EPSILON);
-    for (i64 k = 0; k < whole; k += VL) {
-      vf y = (load(row + k) - mean) * scale;
+      vf y = (load(row + k) - of.mean) * of.scale;
       if (weight) y *= load(weight + k);
       store(out + r * c + k, bias ? y + load(bias + k) : y);
     }
     for (i64 k = whole; k < c; ++k)
-      out[r * c + k] = (row[k] - mean) * scale * (weight ? weight[k] : 1) + (bias ? bias[k] : 0);
+      out[r * c + k] = (row[k] - of.mean) * of.scale * (weight ? weight[k] : 1) + (bias ? bias[k] : 0);
   }
 }
 
@@ -273,16 +256,9 @@ inline void adaptive_norm(const float* a, const float* scale, const float* shift
 #pragma omp parallel for
   for (i64 r = 0; r < n_sample * n; ++r) {
     const float *x = a + r * c, *g = scale + r % n * c, *b = shift + r % n * c;
-    vf total{}, squares{};
-    for (i64 k = 0; k < c; k += VL) total += load(x + k);
-    float mean = sum(total) / c;
-    for (i64 k = 0; k < c; k += VL) {
-      vf d = load(x + k) - mean;
-      squares += d * d;
-    }
-    float norm = 1 / std::sqrt(sum(squares) / c + EPSILON);
+    const RowStatistics of(x, c);
     for (i64 k = 0; k < c; k += VL)
-      store(out + r * c + k, sigmoid(load(g + k)) * ((load(x + k) - mean) * norm) + load(b + k));
+      store(out + r * c + k, sigmoid(load(g + k)) * ((load(x + k) - of.mean) * of.scale) + load(b + k));
   }
 }
 

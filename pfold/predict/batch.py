@@ -68,11 +68,11 @@ def run_batch(
     model = _load(config)
     size = config.targets_per_pass or most_targets(batch["bucket"])
     bar = Progress(missing, f"bucket {batch['bucket']}", "target")
+    runner = _Runner(model, targets, batch["bucket"], config, write_result, bar.note)
     waiting: list[Mapping[str, Any]] = []
     for item in bar:
         waiting.append(item)
         if len(waiting) == size or item is missing[-1]:
-            runner = _Runner(model, targets, batch["bucket"], config, write_result, bar.note)
             runner.fold(waiting, outcome)
             waiting = []
     return outcome
