@@ -5,10 +5,20 @@
 
 namespace PFOLD_ISA {
 
-// Copies n rows of one head, d of them wide channels apart, into rows of `wide` channels padded with zeros.
+// The first d channels of a row as vectors: calls f(channel, vector of it and the next) with zeros behind d.
+template <class F>
+void each_vector(const float* x, i64 d, F&& f) {
+  i64 whole = d / VL * VL;
+  for (i64 k = 0; k < whole; k += VL) f(k, load(x + k));
+  if (whole == d) return;
+  vf rest{};
+  std::memcpy(&rest, x + whole, (d - whole) * sizeof(float));
+  f(whole, rest);
+}
+
+// Copies n rows of one head of d channels, `row` apart, into rows of whole vectors padded with zeros.
 inline void copy_head(const float* x, i64 row, i64 n, i64 d, float scale, float* out, i64 wide) {
-  for (i64 i = 0; i < n; ++i)
-    for (i64 k = 0; k < wide; ++k) out[i * wide + k] = k < d ? x[i * row + k] * scale : 0;
+  for (i64 i = 0; i < n; ++i) each_vector(x + i * row, d, [&](i64 k, vf v) { store(out + i * wide + k, v * scale); });
 }
 
 // Keys [n][wide] as panels [n / 64][wide][64].
@@ -46,7 +56,10 @@ void gated_head(i64 n_query, i64 n_key, i64 d, const Bias* bias, i64 bias_row, c
   attend<float>(n_query, n_key, wide, s.q.get(), wide, s.panels.get(), wide * PANEL, s.v.get(), wide, bias, bias_row,
                 s.o.get(), wide, s.attention);
   for (i64 i = 0; i < n_query; ++i)
-    for (i64 k = 0; k < d; ++k) out[i * row + k] = s.o[i * wide + k] / (1 + std::exp(-gate[i * row + k]));
+    each_vector(gate + i * row, d, [&](i64 k, vf g) {
+      vf gated = load(s.o.get() + i * wide + k) * sigmoid(g);
+      std::memcpy(out + i * row + k, &gated, (d - k < VL ? d - k : VL) * sizeof(float));
+    });
 }
 
 // q, k, v, gate, out [n_sample * n_target * n_pad][n_head * d]; bias [n_head][n_pad][n_pad] of target t is at

@@ -6,7 +6,7 @@ the tensors passed in have changed. The functions here return the tensors to go 
 
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +70,11 @@ _time_compilations()
 
 
 class Graph:
-    """A function that is compiled once for each set of input shapes and each backend."""
+    """A function that is compiled once for each set of input shapes and each backend.
+
+    On CPUs it returns when the graph has run: launched behind one that still runs, a graph waits in a loop that takes a
+    core from the operators.
+    """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
@@ -82,7 +86,20 @@ class Graph:
         if backend not in self._compiled:
             self._compiled[backend] = ms.jit(self._function)
         counts.launches += 1
-        return self._compiled[backend](*inputs)
+        outputs = self._compiled[backend](*inputs)
+        if kernels.in_place():
+            for x in _leaves(outputs):
+                if x.dtype == ms.float32:
+                    x.asnumpy()
+        return outputs
+
+
+def _leaves(outputs: Any) -> Iterator[Tensor]:
+    if isinstance(outputs, tuple | list):
+        for output in outputs:
+            yield from _leaves(output)
+    else:
+        yield outputs
 
 
 def _begin(embedder: Params, p: Params, f: Params) -> tuple[Tensor, ...]:
@@ -143,14 +160,8 @@ def pairformer_block(p: Params, s: Tensor, z: Tensor, mask: Tensor) -> tuple[Ten
 
 
 def _updated(z: Tensor, new: Tensor) -> Tensor:
-    """What to go on with: z where it was updated in place and `new` is a token, which is waited for.
-
-    Launched behind a graph that still runs, the next one waits in a loop that takes a core from the operators.
-    """
-    if not kernels.in_place():
-        return new
-    new.asnumpy()
-    return z
+    """What to go on with: z where it was updated in place and `new` is a token."""
+    return z if kernels.in_place() else new
 
 
 def _map_leaves(tree: Any, leaf: Callable[[Any], Tensor]) -> Any:
