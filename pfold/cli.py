@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pfold import __version__
 from pfold.config import RunConfig, load_config, parse_config
-from pfold.errors import PfoldError, WeightsError, exit_code
+from pfold.errors import PfoldError, WeightsError, exit_code, explained_full_disk
 from pfold.logs import start_logging
+from pfold.predict.outcome import REASONS
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -28,7 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
         if name == "predict":
             command.add_argument("--profile", type=Path, help="folder to write MindSpore's profile of the run to")
         if name == "retry":
-            command.add_argument("--kind", help='only failures of this kind, for example "out_of_memory"')
+            command.add_argument("--reason", choices=REASONS, help="only targets that failed for this reason")
     _add_convert(commands)
     _add_weights(commands)
     _add_plan_memory(commands)
@@ -37,6 +38,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 # Exit code of `pfold plan-memory` where a target does not fit.
 EXIT_TOO_LARGE = 1
+# Exit code of `pfold doctor` where something is missing.
+EXIT_UNFIT = 1
 
 _STAGES = (
     ("targets", "read the target files into a table", None),
@@ -46,7 +49,9 @@ _STAGES = (
     ("predict", "fold the targets of a batch", "batch"),
     ("summary", "write the summary table and the report", None),
     ("check", "fail if more targets failed than allowed", None),
-    ("retry", "clear failures, so that the next run folds these targets again", None),
+    ("status", "say what is done, running, failed and left", None),
+    ("retry", "let the next run fold failed targets again", None),
+    ("doctor", "check this machine for what a run needs", None),
 )
 
 
@@ -108,7 +113,7 @@ def _add_plan_memory(commands: "argparse._SubParsersAction[argparse.ArgumentPars
 
 def _run_plan_memory(args: argparse.Namespace) -> int:
     from pfold.predict.buckets import FEWEST_ATOMS_PER_TOKEN
-    from pfold.predict.memory import GIB, device_bytes, longest_target, most_targets, predicted_memory
+    from pfold.predict.memory import GIB, device_bytes, longest_target, predicted_memory, targets_together
     from pfold.weights.published import model_settings
 
     model = model_settings(args.model)
@@ -122,9 +127,7 @@ def _run_plan_memory(args: argparse.Namespace) -> int:
         longest = longest_target(model, args.dtype, args.msa, n_sample, device)
         print(f"does not fit into {device / GIB:.1f} GiB; the longest target that would has {longest} tokens")
         return EXIT_TOO_LARGE
-    together = most_targets(args.tokens)
-    while predicted_memory(model, args.dtype, args.tokens, n_atom, args.msa, n_sample, together).peak > device:
-        together -= 1
+    together = targets_together(model, args.dtype, args.tokens, n_atom, args.msa, n_sample, device)
     print(f"fits into {device / GIB:.1f} GiB; targets in one pass: {together}")
     return 0
 
@@ -191,8 +194,10 @@ def _run_stage(args: argparse.Namespace) -> None:
     elif args.command == "predict":
         stages.run_predict(config, args.batch, profile=args.profile)
     elif args.command == "retry":
-        for name in stages.run_retry(config, args.kind):
+        for name in stages.run_retry(config, args.reason):
             print(name)
+    elif args.command == "status":
+        print(stages.run_status(config))
     else:
         simple = {
             "targets": stages.run_targets,
@@ -203,21 +208,32 @@ def _run_stage(args: argparse.Namespace) -> None:
         simple[args.command](config)
 
 
+def _run(args: argparse.Namespace) -> int:
+    if args.command == "plan-memory":
+        return _run_plan_memory(args)
+    if args.command == "doctor":
+        from pfold.doctor import format_findings, inspect_machine
+
+        findings = inspect_machine(load_config(args.config))
+        print(format_findings(findings))
+        return 0 if all(finding.good for finding in findings) else EXIT_UNFIT
+    if args.command == "weights":
+        _run_weights(args)
+    else:
+        _run_stage(args)
+    return 0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `pfold`; returns the exit code."""
     args = build_parser().parse_args(argv)
     start_logging()
     try:
-        if args.command == "plan-memory":
-            return _run_plan_memory(args)
-        if args.command == "weights":
-            _run_weights(args)
-        else:
-            _run_stage(args)
+        with explained_full_disk():
+            return _run(args)
     except PfoldError as error:
         print(f"pfold: {error}", file=sys.stderr)
         return exit_code(error)
-    return 0
 
 
 if __name__ == "__main__":

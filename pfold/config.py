@@ -38,6 +38,7 @@ class RunConfig:
     weights: str
     esm_weights: str
     components: Path | None
+    environment: Path | None
     dtype: str
     seeds: tuple[int, ...]
     n_cycle: int
@@ -120,6 +121,7 @@ def parse_config(raw: Mapping[str, Any], source: str = "the configuration") -> R
         weights=value["weights"],
         esm_weights=_esm_weights(value),
         components=_path(value["components"]),
+        environment=_path(value["environment"]),
         dtype=value["dtype"],
         seeds=tuple(value["seeds"]),
         n_cycle=value["n_cycle"] or model.n_cycle,

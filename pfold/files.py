@@ -1,6 +1,7 @@
 """Atomic writes and content hashes: a file or folder is there whole or not at all."""
 
 import contextlib
+import errno
 import functools
 import glob
 import gzip
@@ -39,23 +40,32 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """A temporary folder beside `path` that replaces it, its files synced, when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{path.name}."
-    temporary = Path(tempfile.mkdtemp(prefix=prefix, suffix=".tmp", dir=path.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
     try:
         yield temporary
         for file in temporary.rglob("*"):
             if file.is_file():
                 _sync(file)
         os.chmod(temporary, 0o777 & ~_umask())
-        if path.exists():
-            retired = Path(tempfile.mkdtemp(prefix=prefix, suffix=".old", dir=path.parent))
-            path.rename(retired / path.name)
-            temporary.rename(path)
-            shutil.rmtree(retired)
-        else:
-            temporary.rename(path)
+        _replace_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace_folder(temporary: Path, path: Path) -> None:
+    """Give a folder the name `path`, whatever has it; of two processes that do so the last one wins."""
+    while True:
+        try:
+            temporary.rename(path)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        retired = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+        # Another process may have moved it away first.
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(retired / path.name)
+        shutil.rmtree(retired)
 
 
 def user_cache() -> Path:

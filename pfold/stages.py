@@ -13,17 +13,18 @@ import pandas as pd
 
 from pfold.chem.components import use_components
 from pfold.config import RunConfig, parse_config
-from pfold.errors import InputError, PfoldError, exit_code
+from pfold.errors import InputError, PfoldError, exit_code, explained_full_disk
 from pfold.features.constraints import constraint_features
 from pfold.features.store import FeatureStore
 from pfold.features.tokens import count_tokens, tokenize
 from pfold.files import read_json, write_json
 from pfold.logs import progress, start_logging
 from pfold.predict.inputs import embed_missing, target_features
-from pfold.predict.outcome import record_failures
+from pfold.predict.outcome import BAD_INPUT, pardon, record_failures
 from pfold.predict.paths import RunPaths
 from pfold.predict.plan import make_plan
 from pfold.results.report import write_report
+from pfold.results.status import format_status, run_progress
 from pfold.results.tables import check_failures, summarise
 from pfold.search.store import AlignmentStore
 from pfold.targets.convert import write_protenix_json
@@ -83,6 +84,11 @@ def _job(config: RunConfig, stage: str, name: str) -> dict[str, Any]:
     return dict(read_json(path))
 
 
+def _targets_of(folders: Sequence[str], paths: RunPaths) -> dict[str, Target]:
+    """Targets by results folder."""
+    return {named.folder: named.target for named in read_target_table(paths.targets, folders)[0]}
+
+
 def run_search(config: RunConfig, shard: str, cpus: int = 1) -> None:
     """Search the sequences of a shard."""
     # Imported here: only this stage needs HMMER.
@@ -99,8 +105,8 @@ def run_features(config: RunConfig, shard: str, cpus: int = 1) -> None:
     use_components(config.components)
     store = FeatureStore(config.store / "features")
     paths = RunPaths(config.results)
-    targets = {named.folder: named.target for named in read_target_table(paths.targets)[0]}
     items = _job(config, "features", shard)["items"]
+    targets = _targets_of([item["targets"][0]["folder"] for item in items], paths)
     if config.model.esm:
         embed_missing([targets[item["targets"][0]["folder"]] for item in items], config)
     for item in progress(items, "features", "target"):
@@ -113,7 +119,7 @@ def run_features(config: RunConfig, shard: str, cpus: int = 1) -> None:
                 logger.info("%s: %d tokens, %d alignment rows", target.name, n_token, n_msa)
         except InputError as error:
             for place in item["targets"]:
-                record_failures(paths.failures, place, "bad_input", str(error), retryable=False)
+                record_failures(paths.failures, place, BAD_INPUT, str(error), retryable=False)
             logger.error("%s failed and is given up: %s", target.name, error)
     write_json(paths.receipt("features", shard), {"features": sorted(item["features_id"] for item in items)})
 
@@ -137,9 +143,10 @@ def run_predict(config: RunConfig, batch: str, threads: int | None = None, profi
 
     use_components(config.components)
     paths = RunPaths(config.results)
-    targets = {named.folder: named.target for named in read_target_table(paths.targets)[0]}
+    job = _job(config, "predict", batch)
+    targets = _targets_of([item["folder"] for item in job["targets"]], paths)
     with profiled(profile):
-        outcome = run_batch(_job(config, "predict", batch), targets, config, write_result)
+        outcome = run_batch(batch, job, targets, config, write_result)
     logger.info(
         "batch %s: %d done, %d failed, %d to try again",
         batch,
@@ -168,18 +175,18 @@ def run_check(config: RunConfig) -> None:
     check_failures(pd.read_parquet(RunPaths(config.results).summary), config.max_failed)
 
 
-def run_retry(config: RunConfig, kind: str | None = None) -> list[str]:
-    """Clear failures, all or of one kind, so that the next run folds these targets; returns their names."""
+def run_retry(config: RunConfig, reason: str | None = None) -> list[str]:
+    """Let the next run fold failed targets again, all or those of one reason; returns their names."""
     paths = RunPaths(config.results)
-    cleared = []
-    for path in sorted(paths.failures.glob("*.json")):
-        failure = read_json(path)
-        if kind is None or failure["kind"] == kind:
-            path.unlink()
-            cleared.append(str(failure["name"]))
-    if cleared:
+    pardoned = pardon(paths.failures, reason)
+    if pardoned:
         shutil.rmtree(paths.plan, ignore_errors=True)
-    return cleared
+    return pardoned
+
+
+def run_status(config: RunConfig) -> str:
+    """What is done, running, failed and left of a run, as text. Raises PfoldError before there is a plan."""
+    return format_status(run_progress(config))
 
 
 def run_all(config: RunConfig, cpus: int = 1) -> None:
@@ -211,7 +218,8 @@ def run_rule(raw_config: Mapping[str, Any], log: str, stage: Callable[[RunConfig
     """Run a stage for a rule of the workflow: log to the rule's file too, and end with the error's exit code."""
     start_logging(Path(log))
     try:
-        stage(parse_config(raw_config))
+        with explained_full_disk():
+            stage(parse_config(raw_config))
     except PfoldError as error:
         logger.error("%s", error)
         sys.exit(exit_code(error))

@@ -3,7 +3,7 @@
 import functools
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,22 @@ from typing import Any
 import numpy as np
 
 from pfold.config import RunConfig
-from pfold.errors import PfoldError
+from pfold.errors import PfoldError, is_disk_full
 from pfold.features.atoms import augment_reference
 from pfold.features.store import FeatureStore
 from pfold.files import remove_leftovers
 from pfold.logs import Progress
+from pfold.predict.attempt import Attempt, StoppedError, begin_attempt
 from pfold.predict.buckets import atom_bucket
 from pfold.predict.memory import GIB, device_bytes, longest_target, most_targets, predicted_memory
 from pfold.predict.model import Model, load_model
 from pfold.predict.noise import noise_seed
 from pfold.predict.outcome import (
+    BAD_INPUT,
+    CRASHED,
+    ERROR,
+    NOT_FINITE,
+    OOM,
     Failure,
     ResultInfo,
     Sample,
@@ -36,12 +42,18 @@ from pfold.targets.types import Target
 logger = logging.getLogger(__name__)
 
 Features = dict[str, np.ndarray]
+# A target of a job of the plan.
+Item = Mapping[str, Any]
 # (folder, target, samples, info, keep): writes a result folder atomically.
 ResultWriter = Callable[[Path, Target, Sequence[Sample], ResultInfo, str], None]
 
 
 class NotFiniteError(PfoldError):
     """A prediction with NaN or infinite coordinates."""
+
+
+class CrashedError(PfoldError):
+    """A target that a process died with, as far as is known."""
 
 
 @dataclass(frozen=True)
@@ -54,32 +66,46 @@ class BatchOutcome:
 
 
 def run_batch(
-    batch: Mapping[str, Any], targets: Mapping[str, Target], config: RunConfig, write_result: ResultWriter
+    name: str, batch: Mapping[str, Any], targets: Mapping[str, Target], config: RunConfig, write_result: ResultWriter
 ) -> BatchOutcome:
     """Fold what is missing of a batch.
 
-    batch: a job of the plan; targets: by folder. A target that fails does not stop the others.
-    Raises WeightsError where the checkpoint can't be loaded.
+    name, batch: a job of the plan; targets: by folder. A target that fails does not stop the others; one that an
+    earlier attempt failed or died with is folded alone, after them.
+    Raises WeightsError where the checkpoint can't be loaded, StoppedError when told to stop (SIGTERM).
     """
     paths = RunPaths(config.results)
-    outcome, missing = _sort_out(batch["targets"], paths)
-    if not missing:
-        return outcome
-    model = _load(config)
-    size = config.targets_per_pass or most_targets(batch["bucket"])
-    bar = Progress(missing, f"bucket {batch['bucket']}", "target")
-    runner = _Runner(model, targets, batch["bucket"], config, write_result, bar.note)
-    waiting: list[Mapping[str, Any]] = []
-    for item in bar:
-        waiting.append(item)
-        if len(waiting) == size or item is missing[-1]:
-            runner.fold(waiting, outcome)
-            waiting = []
+    with begin_attempt(paths.job("predict", name), paths.running / f"{name}.json") as attempt:
+        outcome, missing = _sort_out(batch["targets"], paths, attempt)
+        if not missing:
+            return outcome
+        passes = cut_passes(missing, paths, config.targets_per_pass or most_targets(batch["bucket"]))
+        bar = Progress(passes, f"bucket {batch['bucket']}", "pass")
+        runner = _Runner(_load(config), targets, batch["bucket"], config, write_result, attempt, bar.note)
+        for items in bar:
+            if attempt.stopping:
+                raise StoppedError(f"batch {name}: stopped; what is finished is kept, and the next attempt goes on")
+            runner.fold(items, outcome)
     return outcome
 
 
+def cut_passes(items: Iterable[Item], paths: RunPaths, size: int) -> list[list[Item]]:
+    """Targets that go through the model together: up to `size` with the same number of seeds.
+
+    Those that failed before are alone, and last.
+    """
+    together: dict[int, list[Item]] = {}
+    alone: list[list[Item]] = []
+    for item in items:
+        if read_failure(paths.failures, item["folder"], item["result_id"]) is not None:
+            alone.append([item])
+        else:
+            together.setdefault(len(item["seeds"]), []).append(item)
+    return [same[i : i + size] for same in together.values() for i in range(0, len(same), size)] + alone
+
+
 class _Runner:
-    """Folds targets of a bucket together, as many as fit, and one by one where that fails."""
+    """Folds targets of a bucket together, and in halves where that fails, down to the one that is to blame."""
 
     def __init__(
         self,
@@ -88,44 +114,38 @@ class _Runner:
         bucket: int,
         config: RunConfig,
         write_result: ResultWriter,
+        attempt: Attempt,
         note: Callable[[str], None],
     ) -> None:
         self.model, self.targets, self.bucket, self.config = model, targets, bucket, config
-        self.write_result, self.note = write_result, note
+        self.write_result, self.attempt, self.note = write_result, attempt, note
         self.paths = RunPaths(config.results)
 
-    def fold(self, items: Sequence[Mapping[str, Any]], outcome: BatchOutcome) -> None:
-        """Fold items and enter what became of each; whatever one raises is its own failure."""
-        for group in self._groups(items):
-            try:
-                self._fold_together(group)
-            except Exception as error:
-                if len(group) == 1:
-                    failure = _record(error, group[0], self.paths)
-                    (outcome.retryable if failure.retryable else outcome.failed).append(group[0]["name"])
-                    continue
-                names = ", ".join(item["name"] for item in group)
-                logger.info("%s: not folded together (%s); one by one", names, str(error).splitlines()[:1])
-                for item in group:
-                    self.fold([item], outcome)
-            else:
-                outcome.done.extend(item["name"] for item in group)
+    def fold(self, items: Sequence[Item], outcome: BatchOutcome) -> None:
+        """Fold targets in one pass and enter what became of each; whatever one raises is its own failure.
 
-    def _groups(self, items: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
-        """Items with the same number of seeds, in the plan's order; one pass has one number of samples."""
-        groups: list[list[Mapping[str, Any]]] = []
-        for item in items:
-            if not groups or len(groups[-1][0]["seeds"]) != len(item["seeds"]):
-                groups.append([])
-            groups[-1].append(item)
-        return groups
+        Raises OSError where the disk is full, which is no target's failure.
+        """
+        try:
+            with self.attempt.in_hand([item["folder"] for item in items]):
+                self._fold_together(items)
+        except Exception as error:
+            if is_disk_full(error):
+                raise
+            if len(items) == 1:
+                _enter(_record(error, items[0], self.paths), outcome)
+                return
+            names = ", ".join(item["name"] for item in items)
+            logger.info("%s: not folded together (%s); in halves", names, _first_line(error))
+            middle = len(items) // 2
+            self.fold(items[:middle], outcome)
+            self.fold(items[middle:], outcome)
+        else:
+            outcome.done.extend(item["name"] for item in items)
 
-    def _fold_together(self, items: Sequence[Mapping[str, Any]]) -> None:
+    def _fold_together(self, items: Sequence[Item]) -> None:
         """Fold targets with all their seeds and write their result folders and those of their copies."""
         start = time.perf_counter()
-        for item in items:
-            for _, folder in folders_of(item):
-                remove_leftovers(self.paths.predictions / folder)
         store = FeatureStore(self.config.store / "features")
         features = [store.read(item["features_id"]) for item in items]
         self._check_memory(items, features)
@@ -137,7 +157,7 @@ class _Runner:
         for item, f, mine in zip(items, features, samples, strict=True):
             self._write(item, f, mine, seconds)
 
-    def _check_memory(self, items: Sequence[Mapping[str, Any]], features: Sequence[Features]) -> None:
+    def _check_memory(self, items: Sequence[Item], features: Sequence[Features]) -> None:
         """Raise MemoryError where the plan says that the pass would not fit."""
         n_atom = max(atom_bucket(len(f["ref_pos"]), self.bucket) for f in features)
         n_msa = max(len(f["msa"]) for f in features)
@@ -151,9 +171,7 @@ class _Runner:
                 f"{device / GIB:.1f}; the longest target that fits has {longest} tokens"
             )
 
-    def _fold_seed(
-        self, items: Sequence[Mapping[str, Any]], features: Sequence[Features], index: int
-    ) -> list[list[Sample]]:
+    def _fold_seed(self, items: Sequence[Item], features: Sequence[Features], index: int) -> list[list[Sample]]:
         seeds = [item["seeds"][index] for item in items]
         name = items[0]["name"] if len(items) == 1 else f"{items[0]['name']} and {len(items) - 1} more"
         return predict_seeds(
@@ -166,7 +184,7 @@ class _Runner:
             functools.partial(_report, self.note, f"{name}, seed {seeds[0]}"),
         )
 
-    def _write(self, item: Mapping[str, Any], features: Features, samples: list[Sample], seconds: float) -> None:
+    def _write(self, item: Item, features: Features, samples: list[Sample], seconds: float) -> None:
         info = ResultInfo(
             result_id=item["result_id"],
             model=self.config.model.name,
@@ -194,17 +212,27 @@ class _Runner:
         )
 
 
-def _sort_out(items: Sequence[Mapping[str, Any]], paths: RunPaths) -> tuple[BatchOutcome, list[Mapping[str, Any]]]:
-    """What earlier attempts left of a batch: outcomes that are settled, and the targets still to fold."""
+def _sort_out(items: Sequence[Item], paths: RunPaths, attempt: Attempt) -> tuple[BatchOutcome, list[Item]]:
+    """What earlier attempts left of a batch: outcomes that are settled, and the targets still to fold.
+
+    Those that an attempt died with have one failure more.
+    """
     outcome, missing = BatchOutcome([], [], []), []
     for item in items:
-        earlier = read_failure(paths.failures, item["folder"], item["result_id"])
+        if item["folder"] in attempt.interrupted:
+            for _, folder in folders_of(item):
+                remove_leftovers(paths.predictions / folder)
         if not _missing(item, paths):
             outcome.done.append(item["name"])
-        elif earlier is not None and not earlier.retryable:
+            continue
+        if item["folder"] in attempt.interrupted:
+            _record(CrashedError("the job died while folding it"), item, paths)
+        earlier = read_failure(paths.failures, item["folder"], item["result_id"])
+        if earlier is not None and not earlier.retryable:
             outcome.failed.append(item["name"])
         else:
             missing.append(item)
+    attempt.forget()
     if len(missing) < len(items):
         logger.info(
             "of %d targets %d are done, %d given up, %d to fold",
@@ -225,7 +253,7 @@ def _load(config: RunConfig) -> Model:
     return model
 
 
-def _missing(item: Mapping[str, Any], paths: RunPaths) -> bool:
+def _missing(item: Item, paths: RunPaths) -> bool:
     return not all(is_done(paths.predictions / folder, item["result_id"]) for _, folder in folders_of(item))
 
 
@@ -267,25 +295,35 @@ def predict_seeds(
     return found
 
 
-def _record(error: Exception, item: Mapping[str, Any], paths: RunPaths) -> Failure:
+def _enter(failure: Failure, outcome: BatchOutcome) -> None:
+    (outcome.retryable if failure.retryable else outcome.failed).append(failure.name)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _record(error: Exception, item: Item, paths: RunPaths) -> Failure:
     """Classify what a target raised, write it down and log it."""
-    kind, retryable = classify(error)
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    failure = record_failures(paths.failures, item, kind, reason, retryable)
+    reason, retryable = classify(error)
+    message = _first_line(error)
+    failure = record_failures(paths.failures, item, reason, message, retryable)
     what = "will be tried again" if failure.retryable else "is given up"
     show = None if isinstance(error, PfoldError) else error
     logger.error(
-        "%s failed (%s, attempt %d) and %s: %s", item["name"], kind, failure.attempts, what, reason, exc_info=show
+        "%s failed (%s, attempt %d) and %s: %s", item["name"], reason, failure.attempts, what, message, exc_info=show
     )
     return failure
 
 
 def classify(error: Exception) -> tuple[str, bool]:
-    """Kind of a failure and whether another attempt may succeed."""
+    """Reason of a failure, one of `outcome.REASONS`, and whether another attempt may succeed."""
+    if isinstance(error, CrashedError):
+        return CRASHED, True
     if isinstance(error, NotFiniteError):
-        return "not_finite", False
+        return NOT_FINITE, False
     if isinstance(error, PfoldError):
-        return "bad_input", False
+        return BAD_INPUT, False
     if isinstance(error, MemoryError) or "memory" in str(error).lower():
-        return "out_of_memory", True
-    return "error", True
+        return OOM, True
+    return ERROR, True

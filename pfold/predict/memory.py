@@ -94,6 +94,16 @@ def longest_target(model: ModelSettings, dtype: str, n_msa: int, n_sample: int, 
     return low
 
 
+def targets_together(
+    model: ModelSettings, dtype: str, n_token: int, n_atom: int, n_msa: int, n_sample: int, device: float
+) -> int:
+    """How many such targets go through the model at once: as many as help, halved until they fit; 0 if none does."""
+    count = most_targets(n_token)
+    while count and predicted_memory(model, dtype, n_token, n_atom, n_msa, n_sample, count).peak > device:
+        count //= 2
+    return count
+
+
 def most_targets(n_token: int) -> int:
     """How many targets of a bucket go through the model at once: as many as help, one at least."""
     return max(1, min(MOST_TARGETS, MOST_TOKENS // n_token))

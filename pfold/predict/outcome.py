@@ -1,7 +1,7 @@
 """Outcomes of targets: finished results by their receipts, and failures, kept from one attempt to the next."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,9 @@ from pfold.files import read_json, write_json
 
 # The file that makes a folder a finished result; it names the result's identity.
 RECEIPT = "result.json"
+# Why a target was not folded: the device's memory, a job that died with it, a prediction of no finite numbers, its
+# input, anything else.
+OOM, CRASHED, NOT_FINITE, BAD_INPUT, ERROR = REASONS = ("oom", "crashed", "not_finite", "bad_input", "error")
 # After this many attempts a retryable failure is final, so that it does not block its batch for ever.
 MAX_ATTEMPTS = 3
 
@@ -62,8 +65,8 @@ class Failure:
 
     name: str
     result_id: str
-    kind: str  # "out_of_memory", "not_finite", "bad_input", "error"
-    reason: str
+    reason: str  # one of REASONS
+    message: str
     retryable: bool
     attempts: int
 
@@ -83,12 +86,12 @@ def read_failure(folder: Path, target_folder: str, result_id: str) -> Failure | 
 
 
 def record_failure(
-    folder: Path, target_folder: str, name: str, result_id: str, kind: str, reason: str, retryable: bool
+    folder: Path, target_folder: str, name: str, result_id: str, reason: str, message: str, retryable: bool
 ) -> Failure:
     """Write down a failure, counting attempts; a retryable one is final at the last attempt."""
     earlier = read_failure(folder, target_folder, result_id)
     attempts = 1 + (earlier.attempts if earlier else 0)
-    failure = Failure(name, result_id, kind, reason, retryable and attempts < MAX_ATTEMPTS, attempts)
+    failure = Failure(name, result_id, reason, message, retryable and attempts < MAX_ATTEMPTS, attempts)
     write_json(failure_path(folder, target_folder), asdict(failure))
     return failure
 
@@ -98,13 +101,33 @@ def folders_of(item: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(entry["name"], entry["folder"]) for entry in (item, *item["copies"])]
 
 
-def record_failures(folder: Path, item: Mapping[str, Any], kind: str, reason: str, retryable: bool) -> Failure:
+def record_failures(folder: Path, item: Mapping[str, Any], reason: str, message: str, retryable: bool) -> Failure:
     """Write down the failure of a target of the plan and of its copies; returns the target's."""
     failures = [
-        record_failure(folder, target_folder, name, item["result_id"], kind, reason, retryable)
+        record_failure(folder, target_folder, name, item["result_id"], reason, message, retryable)
         for name, target_folder in folders_of(item)
     ]
     return failures[0]
+
+
+def read_failures(folder: Path) -> Iterator[Failure]:
+    """All failures of a run, whatever results they are of."""
+    for path in sorted(folder.glob("*.json")):
+        yield Failure(**read_json(path))
+
+
+def pardon(folder: Path, reason: str | None) -> list[str]:
+    """Let the next run try failed targets again, all or those of one reason; returns their names.
+
+    That they failed stays on record: they are folded alone, and with more memory where that was the reason.
+    """
+    pardoned = []
+    for path in sorted(folder.glob("*.json")):
+        failure = Failure(**read_json(path))
+        if reason in (None, failure.reason):
+            write_json(path, asdict(replace(failure, retryable=True, attempts=0)))
+            pardoned.append(failure.name)
+    return pardoned
 
 
 def clear_failure(folder: Path, target_folder: str) -> None:

@@ -31,6 +31,11 @@ class RunPaths:
         return self.results / "failures"
 
     @property
+    def running(self) -> Path:
+        """Folder of notes of the targets that are being folded, one file a job."""
+        return self.results / "running"
+
+    @property
     def lost(self) -> Path:
         """Note of finished results that are gone."""
         return self.results / "lost.json"

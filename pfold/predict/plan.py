@@ -23,8 +23,9 @@ from pfold.predict.identity import (
     run_identity,
     target_seeds,
 )
-from pfold.predict.outcome import RECEIPT, is_done, read_failure
+from pfold.predict.outcome import OOM, RECEIPT, Failure, is_done, read_failure
 from pfold.predict.paths import RunPaths
+from pfold.predict.resources import predict_resources, predicted_minutes, shard_resources
 from pfold.search.store import AlignmentStore
 from pfold.targets.table import NamedTarget, read_target_table
 
@@ -42,6 +43,7 @@ class PlannedTarget:
     bucket: int
     tflop: float
     state: str = ""  # "done", "failed", "fold", or "copy" of another target's result
+    rescue: bool = False  # ran out of memory before
     batch: str = ""
     copies: list[NamedTarget] = field(default_factory=list)
 
@@ -90,7 +92,9 @@ def plan_targets(
             tflop=predicted_tflop(config.model, bucket, len(seeds), *sampling),
         )
         planned.append(p)
-        p.state = _state(p, paths)
+        failure = read_failure(paths.failures, named.folder, p.result_id)
+        p.state = _state(p, failure, paths)
+        p.rescue = failure is not None and failure.reason == OOM
         if p.state == "fold":
             original = first.setdefault(p.result_id, p)
             if original is not p:
@@ -99,21 +103,23 @@ def plan_targets(
     return planned
 
 
-def _state(p: PlannedTarget, paths: RunPaths) -> str:
+def _state(p: PlannedTarget, failure: Failure | None, paths: RunPaths) -> str:
     if is_done(paths.predictions / p.named.folder, p.result_id):
         return "done"
-    failure = read_failure(paths.failures, p.named.folder, p.result_id)
     return "failed" if failure is not None and not failure.retryable else "fold"
 
 
 def cut_batches(planned: Iterable[PlannedTarget], config: RunConfig) -> list[list[PlannedTarget]]:
-    """Batches of one bucket, bounded in number of targets and predicted cost; the longest buckets first."""
+    """Batches of one bucket, bounded in number of targets and predicted cost; the longest buckets first.
+
+    Targets that ran out of memory before are in rescue batches, which ask for more of it.
+    """
     batches: list[list[PlannedTarget]] = []
     cost = 0.0
-    for p in sorted(planned, key=lambda p: (-p.bucket, -p.named.n_token, p.result_id)):
+    for p in sorted(planned, key=lambda p: (-p.bucket, p.rescue, -p.named.n_token, p.result_id)):
         last = batches[-1] if batches else []
         full = len(last) >= config.batch.max_targets or cost + p.tflop > config.batch.max_tflop
-        if not last or last[0].bucket != p.bucket or full:
+        if full or not last or (last[0].bucket, last[0].rescue) != (p.bucket, p.rescue):
             batches.append([])
             cost = 0.0
         batches[-1].append(p)
@@ -128,11 +134,16 @@ def _cut(keys: Sequence[str], size: int) -> dict[str, str]:
     return {key: digest(part, length=8) for part in parts for key in part}
 
 
-def _write_jobs(stage: str, shard_of: dict[str, str], items: dict[str, Any], paths: RunPaths) -> None:
-    for shard in sorted(set(shard_of.values())):
-        content = [items[key] for key in shard_of if shard_of[key] == shard]
+def _write_jobs(
+    stage: str, shard_of: dict[str, str], items: dict[str, Any], config: RunConfig, paths: RunPaths
+) -> None:
+    contents: dict[str, list[Any]] = {}
+    for key, shard in shard_of.items():
+        contents.setdefault(shard, []).append(items[key])
+    for shard, content in contents.items():
         upstream = sorted({name for item in content for name in item.pop("needs", [])})
-        write_json(paths.job(stage, shard), {"needs": upstream, "items": content})
+        asked = shard_resources(config, stage, len(content))
+        write_json(paths.job(stage, shard), {"needs": upstream, "resources": asked, "items": content})
         paths.receipt(stage, shard).unlink(missing_ok=True)
 
 
@@ -146,7 +157,7 @@ def _write_search_shards(planned: Sequence[PlannedTarget], config: RunConfig, pa
                 name = p.named.target.name
                 items[key] = {"alignment_id": key, "sequence": entity.sequence, "kind": entity.kind, "name": name}
     shard_of = _cut(list(items), config.batch.shard_size)
-    _write_jobs("search", shard_of, items, paths)
+    _write_jobs("search", shard_of, items, config, paths)
     return shard_of
 
 
@@ -170,7 +181,7 @@ def _write_features_shards(
         if p.features_id in items:
             items[p.features_id]["targets"].append(_place(p))
     shard_of = _cut(list(items), config.batch.shard_size)
-    _write_jobs("features", shard_of, items, paths)
+    _write_jobs("features", shard_of, items, config, paths)
     return shard_of
 
 
@@ -186,9 +197,11 @@ def _write_batch(
     name = digest(sorted(p.result_id for p in batch), sorted(p.named.folder for p in batch), length=8)
     for p in batch:
         p.batch = name
+    bucket, tflop = batch[0].bucket, sum(p.tflop for p in batch)
     content = {
-        "bucket": batch[0].bucket,
-        "tflop": sum(p.tflop for p in batch),
+        "bucket": bucket,
+        "tflop": tflop,
+        "resources": predict_resources(config, bucket, len(batch), tflop, batch[0].rescue),
         "needs": sorted({features_shard_of[p.features_id] for p in batch if p.features_id in features_shard_of}),
         "targets": [
             _place(p) | {"features_id": p.features_id, "seeds": list(target_seeds(p.named.target, config))}
@@ -203,7 +216,6 @@ def _write_table(
     planned: Sequence[PlannedTarget], rejections: Sequence[Any], config: RunConfig, paths: RunPaths
 ) -> None:
     batch_of = {p.result_id: p.batch for p in planned if p.batch}
-    rate = config.batch.device_gflops * 60 / 1000
     rows = [
         {
             "name": p.named.target.name,
@@ -213,7 +225,7 @@ def _write_table(
             "bucket": p.bucket,
             "batch": batch_of.get(p.result_id, "") if p.state in ("fold", "copy") else "",
             "tflop": round(p.tflop, 3),
-            "minutes": round(p.tflop / rate, 2),
+            "minutes": round(predicted_minutes(config, p.tflop), 2),
             "target_id": p.named.target.id,
             "features_id": p.features_id,
             "result_id": p.result_id,

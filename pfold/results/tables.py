@@ -89,7 +89,7 @@ def target_rows(named: NamedTarget, result_id: str, config: RunConfig, paths: Ru
         return [_sample_row(common, named, receipt, sample, config) for sample in receipt["samples"]]
     failure = read_failure(paths.failures, named.folder, result_id)
     if failure is not None:
-        return [common | {"status": "failed", "reason": f"{failure.kind}: {failure.reason}"}]
+        return [common | {"status": "failed", "reason": f"{failure.reason}: {failure.message}"}]
     return [common | {"status": "missing", "reason": "not folded yet"}]
 
 

@@ -100,11 +100,15 @@ def _row(record: Record, folder: str) -> dict[str, object]:
     }
 
 
-def read_target_table(path: Path) -> tuple[list[NamedTarget], list[Rejection]]:
-    """The targets with their folders, and the rejections, of a table that `write_targets` wrote."""
+def read_target_table(path: Path, folders: Sequence[str] | None = None) -> tuple[list[NamedTarget], list[Rejection]]:
+    """The targets with their folders, and the rejections, of a table that `write_targets` wrote.
+
+    folders: only the targets of these.
+    """
     targets: list[NamedTarget] = []
     rejections: list[Rejection] = []
-    for row in pd.read_parquet(path).to_dict("records"):
+    chosen = None if folders is None else [("folder", "in", list(folders))]
+    for row in pd.read_parquet(path, filters=chosen).to_dict("records"):
         if row["status"] == "rejected":
             rejections.append(Rejection(row["name"], row["reason"], row["source"]))
             continue

@@ -65,7 +65,7 @@ def test_the_last_attempt_is_final_and_the_reason_stands_in_the_table(run):
     fold(StandInModel({25: RuntimeError("Allocate memory failed")}))
     status, reason = statuses(config)
     assert status == {"a": "done", "b": "failed", "c": "done"}
-    assert reason["b"] == "out_of_memory: Allocate memory failed"
+    assert reason["b"] == "oom: Allocate memory failed"
     untouched = StandInModel()
     fold(untouched)
     assert untouched.folded == []

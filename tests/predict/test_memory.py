@@ -55,5 +55,5 @@ def test_a_target_that_would_not_fit_fails_before_it_runs(tmp_path, monkeypatch)
     assert model.folded == []
     paths = RunPaths(config.results)
     record = next(paths.failures.glob("*.json"))
-    assert "out_of_memory" in record.read_text()
+    assert "oom" in record.read_text()
     assert "tokens need" in record.read_text()

@@ -43,9 +43,9 @@ def test_failures_above_the_limit_fail_the_run():
             "name": ["a", "b", "c"],
             "folder": ["a", "b", ""],
             "status": ["done", "failed", "rejected"],
-            "reason": ["", "out_of_memory: none left", "bad"],
+            "reason": ["", "oom: none left", "bad"],
         }
     )
     check_failures(rows, 0.5)
-    with pytest.raises(TooManyFailedError, match="1 of 2 targets were not folded:\n  b: out_of_memory: none left"):
+    with pytest.raises(TooManyFailedError, match="1 of 2 targets were not folded:\n  b: oom: none left"):
         check_failures(rows, 0.4)

@@ -22,6 +22,9 @@ except PfoldError as error:
 
 RESULTS = str(CONFIG.results)
 
+if CONFIG.environment:
+    shell.prefix(f"source {CONFIG.environment}; ")
+
 # A deleted result must be made again, but rules know receipts of batches, not results: the plan depends on this note.
 if workflow.is_main_process:
     for name in note_lost_results(CONFIG.results):
@@ -54,10 +57,19 @@ def needed_features(wildcards):
     return needed("features", f"{RESULTS}/plan/predict/{wildcards.batch}.json")
 
 
+def planned(resource):
+    """A resource of a job as the plan predicts it, more with each attempt."""
+
+    def asked(wildcards, input, attempt):
+        return attempt * json.loads(Path(input.job).read_text())["resources"][resource]
+
+    return asked
+
+
 def identity_settings():
     """Settings that results depend on: a change of any of them makes a new plan."""
     return {
         key: value
         for key, value in config.items()
-        if key not in ("batch", "max_failed", "results")
+        if key not in ("batch", "environment", "max_failed", "results")
     }

@@ -8,9 +8,12 @@ rule features:
         f"{RESULTS}/logs/features/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/features/{{shard}}.tsv"
-    retries: 1
+    retries: 2
     conda:
         "../envs/pfold.yaml"
     threads: 1
+    resources:
+        mem_mb=planned("mem_mb"),
+        runtime=planned("runtime"),
     script:
         "../scripts/features.py"

@@ -8,9 +8,12 @@ rule predict:
         f"{RESULTS}/logs/predict/{{batch}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/predict/{{batch}}.tsv"
-    retries: 2
+    retries: 4
     conda:
         "../envs/pfold.yaml"
     threads: 8
+    resources:
+        mem_mb=planned("mem_mb"),
+        runtime=planned("runtime"),
     script:
         "../scripts/predict.py"

@@ -7,9 +7,12 @@ rule search:
         f"{RESULTS}/logs/search/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/search/{{shard}}.tsv"
-    retries: 1
+    retries: 2
     conda:
         "../envs/pfold.yaml"
     threads: 8
+    resources:
+        mem_mb=planned("mem_mb"),
+        runtime=planned("runtime"),
     script:
         "../scripts/search.py"

@@ -1,0 +1,128 @@
+"""`pfold doctor`: whether this machine has what a run needs, and what to do about what it lacks."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pfold.config import RunConfig
+from pfold.errors import PfoldError
+from pfold.predict.identity import weights_files
+from pfold.targets.read import target_files
+
+_GIB = 2**30
+# Less free space (bytes) than this where results or the store are is worth a complaint.
+_FEWEST_FREE = 2 * _GIB
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: what was found, or what is wrong and what to do."""
+
+    subject: str
+    good: bool
+    text: str
+
+
+def inspect_machine(config: RunConfig) -> list[Finding]:
+    """Look at device, operators, memory, databases, weights, targets and folders of a configuration."""
+    os.environ.setdefault("GLOG_v", "3")
+    checks: list[tuple[str, Callable[[], Iterator[str]]]] = [
+        ("device", _device),
+        ("operators", lambda: _operators(config)),
+        ("memory", lambda: _memory(config)),
+        ("targets", lambda: _files(target_files(list(config.targets)))),
+        ("weights", lambda: _weights(config)),
+        ("databases", lambda: _databases(config)),
+        ("results", lambda: _writable(config.results)),
+        ("store", lambda: _writable(config.store)),
+    ]
+    return [_look(subject, check) for subject, check in checks]
+
+
+def _look(subject: str, check: Callable[[], Iterator[str]]) -> Finding:
+    try:
+        return Finding(subject, True, "; ".join(check()))
+    except (PfoldError, OSError) as error:
+        return Finding(subject, False, str(error))
+
+
+def format_findings(findings: list[Finding]) -> str:
+    """A line for each finding."""
+    return "\n".join(f"{'ok' if f.good else 'MISSING':8}{f.subject:11}{f.text}" for f in findings)
+
+
+def _device() -> Iterator[str]:
+    """The NPUs of this node and what drives them; a node without any folds on its CPUs."""
+    npus = sorted(path.name for path in Path("/dev").glob("davinci[0-9]*"))
+    if not npus:
+        yield f"no NPU here: {os.cpu_count()} CPU cores"
+        return
+    yield f"{len(npus)} NPU(s): {', '.join(npus)}"
+    toolkit = os.environ.get("ASCEND_HOME_PATH") or os.environ.get("ASCEND_TOOLKIT_HOME")
+    if not toolkit:
+        raise PfoldError(
+            f"{len(npus)} NPU(s), but CANN is not set up: name its set_env.sh as `environment` in the configuration, "
+            "or source it before pfold is started"
+        )
+    yield f"CANN in {toolkit}"
+
+
+def _operators(config: RunConfig) -> Iterator[str]:
+    from pfold import ops
+
+    backend = ops.backend()
+    if backend == "reference":
+        raise PfoldError(
+            "only MindSpore's own operators, which are slow and need much memory: install a C++ compiler (g++), then "
+            "run `python -m pfold.ops.build`"
+        )
+    yield f"{backend} ({config.dtype})"
+    if backend == "cpu":
+        from pfold.ops import cpu
+
+        yield f"compiled for {cpu.instruction_set()}: {cpu.LIBRARY}"
+
+
+def _memory(config: RunConfig) -> Iterator[str]:
+    from pfold.predict.memory import device_bytes, longest_target
+
+    device = device_bytes(config.device_bytes)
+    longest = longest_target(config.model, config.dtype, 1, config.n_sample, device)
+    if longest < min(config.buckets):
+        raise PfoldError(f"{device / _GIB:.1f} GiB are too little for {config.model.name}")
+    yield f"{device / _GIB:.1f} GiB: targets of up to {longest} tokens without an alignment"
+    if longest < config.max_tokens:
+        yield f"fewer than max_tokens ({config.max_tokens})"
+
+
+def _files(paths: list[Path]) -> Iterator[str]:
+    yield f"{len(paths)} file(s)"
+
+
+def _weights(config: RunConfig) -> Iterator[str]:
+    if config.untrained:
+        yield "UNTRAINED: for tests only, what is folded is no prediction"
+    for path in weights_files(config):
+        yield str(path)
+
+
+def _databases(config: RunConfig) -> Iterator[str]:
+    config.search.check()
+    yield config.search.engine
+    for path in config.search.files():
+        yield str(path)
+
+
+def _writable(folder: Path) -> Iterator[str]:
+    """Write into the folder, or into the one it will be made in; raises OSError where that can't be done."""
+    existing = folder.absolute()
+    while not existing.is_dir():
+        existing = existing.parent
+    with tempfile.NamedTemporaryFile(prefix=".pfold-doctor-", dir=existing):
+        free = shutil.disk_usage(existing).free
+    if free < _FEWEST_FREE:
+        raise PfoldError(f"{folder}: only {free / _GIB:.1f} GiB are free")
+    yield f"{folder}: writable, {free / _GIB:.0f} GiB free"

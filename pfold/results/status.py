@@ -1,0 +1,70 @@
+"""How far a run is: targets by what became of them, and the device time that is left."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from pfold.config import RunConfig
+from pfold.errors import PfoldError
+from pfold.files import read_json
+from pfold.predict.outcome import is_done, read_failure
+from pfold.predict.paths import RunPaths
+
+
+@dataclass
+class RunProgress:
+    """Targets of a run by name; hours_left is the predicted device time of what is left and running."""
+
+    done: list[str] = field(default_factory=list)
+    running: list[str] = field(default_factory=list)
+    failed: dict[str, list[str]] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+    rejected: list[str] = field(default_factory=list)
+    hours_left: float = 0.0
+
+
+def run_progress(config: RunConfig) -> RunProgress:
+    """Where each target of the last plan stands now. Raises PfoldError before there is a plan."""
+    paths = RunPaths(config.results)
+    table = paths.plan / "plan.parquet"
+    if not table.is_file():
+        raise PfoldError(f"{paths.results} has no plan yet; start the run, or make one with `pfold plan`")
+    in_hand = {folder for note in paths.running.glob("*.json") for folder in read_json(note)["folders"]}
+    records = pd.read_parquet(paths.targets, columns=["name", "status"])
+    progress = RunProgress(rejected=records.name[records.status == "rejected"].tolist())
+    minutes = 0.0
+    for row in pd.read_parquet(table).to_dict("records"):
+        name, folder = row["name"], row["folder"]
+        if is_done(paths.predictions / folder, row["result_id"]):
+            progress.done.append(name)
+            continue
+        failure = read_failure(paths.failures, folder, row["result_id"])
+        if failure is not None and not failure.retryable:
+            progress.failed.setdefault(failure.reason, []).append(name)
+            continue
+        (progress.running if folder in in_hand else progress.left).append(name)
+        minutes += row["minutes"] if row["state"] == "fold" else 0
+    progress.hours_left = minutes / 60
+    return progress
+
+
+# Names shown of each group.
+_SHOWN = 10
+
+
+def format_status(progress: RunProgress) -> str:
+    """The progress as lines for a person: a count and the first names of each group."""
+    lines = [f"done      {len(progress.done)}", _line("running", progress.running)]
+    failed = Counter({reason: len(names) for reason, names in progress.failed.items()})
+    lines.append(f"failed    {failed.total()}")
+    lines += [f"  {_line(reason, progress.failed[reason])}" for reason, _ in failed.most_common()]
+    lines.append(f"{_line('left', progress.left)}")
+    lines.append(_line("rejected", progress.rejected))
+    lines.append(f"predicted device time left: {progress.hours_left:.1f} hours")
+    return "\n".join(lines)
+
+
+def _line(what: str, names: list[str]) -> str:
+    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    return f"{what:10}{len(names)}" + (f"  {shown}" if names else "")
