@@ -10,7 +10,11 @@ SNAKEMAKE := $(BIN)/snakemake --profile profiles/local
 FEATURES ?=
 REFERENCE ?=
 
-.PHONY: setup demo test check unit bench clean
+# What a test of the cluster profile needs, and how Debian and Ubuntu install it.
+SLURM := slurm-wlm munge
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+.PHONY: setup demo test check unit test-cluster bench clean
 
 setup: $(READY)
 
@@ -21,6 +25,8 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/pip install -qq --disable-pip-version-check --no-deps --requirement requirements.lock
 	$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pfold.ops.build || true
+	ln -sfn profiles/ascend-cluster ascend-cluster
+	@echo 'snakemake --profile ascend-cluster runs on your cluster, once its site block is yours: profiles/ascend-cluster'
 	@touch $@
 
 demo: $(READY)
@@ -39,11 +45,16 @@ check: $(READY)
 	$(BIN)/snakemake --lint
 
 unit: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest --ignore tests/cluster
+
+test-cluster: $(READY)
+	@PATH=$$PATH:/usr/sbin command -v slurmctld >/dev/null || \
+		{ $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --quiet $(SLURM); }
+	$(BIN)/pytest tests/cluster
 
 bench: $(READY)
 	@test -n "$(FEATURES)" || { echo 'name a file of features: make bench FEATURES=features.npz'; exit 2; }
 	$(BIN)/python benchmarks/bench.py --features $(FEATURES) $(if $(REFERENCE),--reference $(REFERENCE))
 
 clean:
-	rm -rf $(VENV) results .snakemake .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) ascend-cluster results .snakemake .pytest_cache .mypy_cache .ruff_cache

@@ -110,9 +110,11 @@ def main() -> None:
         snakemake = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"]
         snakemake += ["--profile", REPOSITORY / "profiles/local"]
         print(f"{options.targets} targets\n\n| what | seconds | memory (GiB) |\n|---|---|---|")
-        measured("read targets", [*pfold, "targets"], folder)
-        measured("plan", [*pfold, "plan"], folder)
+        measured("read targets", [*snakemake, "--quiet", "--until", "targets"], folder)
+        measured("plan", [*snakemake, "plan", "--quiet"], folder)
         measured("dry run of all jobs", [*snakemake, "--dry-run", "--quiet"], folder)
+        jobs = sum(1 for _ in (folder / "results/plan").glob("*/*.json"))
+        print(f"| (jobs of the plan: {jobs}) | - | - |")
         config = load_config(folder / "config/config.yaml")
         start = time.perf_counter()
         simulate_jobs(config)

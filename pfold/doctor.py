@@ -46,7 +46,7 @@ def _look(subject: str, check: Callable[[], Iterator[str]]) -> Finding:
     try:
         return Finding(subject, True, "; ".join(check()))
     except (PfoldError, OSError) as error:
-        return Finding(subject, False, str(error))
+        return Finding(subject, False, " ".join(str(error).split()))
 
 
 def format_findings(findings: list[Finding]) -> str:
@@ -119,7 +119,7 @@ def _databases(config: RunConfig) -> Iterator[str]:
 def _writable(folder: Path) -> Iterator[str]:
     """Write into the folder, or into the one it will be made in; raises OSError where that can't be done."""
     existing = folder.absolute()
-    while not existing.is_dir():
+    while not existing.exists():
         existing = existing.parent
     with tempfile.NamedTemporaryFile(prefix=".pfold-doctor-", dir=existing):
         free = shutil.disk_usage(existing).free

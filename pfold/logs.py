@@ -19,7 +19,10 @@ SECONDS_BETWEEN_LINES = 60.0
 
 
 def start_logging(file: Path | None = None, level: int = logging.INFO) -> None:
-    """Log pfold's events to stderr and, if given, to a file, which is begun anew."""
+    """Log pfold's events to stderr and, if given, to a file, which is begun anew.
+
+    The folder history beside it keeps what all attempts have said: Snakemake removes the log of one that failed.
+    """
     root = logging.getLogger("pfold")
     root.setLevel(level)
     root.propagate = False
@@ -30,6 +33,9 @@ def start_logging(file: Path | None = None, level: int = logging.INFO) -> None:
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(file, mode="w"))
+        history = file.parent / "history"
+        history.mkdir(exist_ok=True)
+        handlers.append(logging.FileHandler(history / file.name))
     for handler in handlers:
         handler.setFormatter(logging.Formatter(_FORMAT, _DATES))
         root.addHandler(handler)

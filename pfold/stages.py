@@ -19,6 +19,7 @@ from pfold.features.store import FeatureStore
 from pfold.features.tokens import count_tokens, tokenize
 from pfold.files import read_json, write_json
 from pfold.logs import progress, start_logging
+from pfold.predict.device import claim_npu
 from pfold.predict.inputs import embed_missing, target_features
 from pfold.predict.outcome import BAD_INPUT, pardon, record_failures
 from pfold.predict.paths import RunPaths
@@ -133,6 +134,7 @@ def run_predict(config: RunConfig, batch: str, threads: int | None = None, profi
     os.environ.setdefault("GLOG_v", "3")
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)
+    claim_npu()
     from mindspore import set_context
 
     if threads:

@@ -92,16 +92,18 @@ def run_batch(
 def cut_passes(items: Iterable[Item], paths: RunPaths, size: int) -> list[list[Item]]:
     """Targets that go through the model together: up to `size` with the same number of seeds.
 
-    Those that failed before are alone, and last.
+    Those that failed before are alone, and last, the most suspicious at the end.
     """
     together: dict[int, list[Item]] = {}
-    alone: list[list[Item]] = []
+    alone: list[tuple[int, Item]] = []
     for item in items:
-        if read_failure(paths.failures, item["folder"], item["result_id"]) is not None:
-            alone.append([item])
-        else:
+        failure = read_failure(paths.failures, item["folder"], item["result_id"])
+        if failure is None:
             together.setdefault(len(item["seeds"]), []).append(item)
-    return [same[i : i + size] for same in together.values() for i in range(0, len(same), size)] + alone
+        else:
+            alone.append((failure.attempts, item))
+    passes = [same[i : i + size] for same in together.values() for i in range(0, len(same), size)]
+    return passes + [[item] for _, item in sorted(alone, key=lambda suspect: suspect[0])]
 
 
 class _Runner:

@@ -58,14 +58,16 @@ def make_plan(config: RunConfig) -> None:
     named, rejections = read_target_table(paths.targets)
     run = run_identity(config)
     planned = plan_targets(named, config, run, paths)
-    to_fold = [p for p in planned if p.state == "fold"]
+    batches = cut_batches((p for p in planned if p.state == "fold"), config)
+    # Shards in the order of batches, so that a batch waits for few of them, and the longest targets' come first.
+    to_fold = [p for batch in batches for p in batch]
     shutil.rmtree(paths.plan, ignore_errors=True)
     for stage in ("search", "features", "predict"):
         (paths.plan / stage).mkdir(parents=True)
 
     search_shard_of = _write_search_shards(to_fold, config, paths)
     features_shard_of = _write_features_shards(to_fold, config, paths, search_shard_of)
-    for batch in cut_batches(to_fold, config):
+    for batch in batches:
         _write_batch(batch, config, paths, features_shard_of)
     _write_table(planned, rejections, config, paths)
 
@@ -129,9 +131,8 @@ def cut_batches(planned: Iterable[PlannedTarget], config: RunConfig) -> list[lis
 
 def _cut(keys: Sequence[str], size: int) -> dict[str, str]:
     """Key -> name of its shard, for shards of `size` keys named by their content."""
-    ordered = sorted(keys)
-    parts = [ordered[i : i + size] for i in range(0, len(ordered), size)]
-    return {key: digest(part, length=8) for part in parts for key in part}
+    parts = [keys[i : i + size] for i in range(0, len(keys), size)]
+    return {key: name for part in parts for name in [digest(sorted(part), length=8)] for key in part}
 
 
 def _write_jobs(
@@ -225,7 +226,7 @@ def _write_table(
             "bucket": p.bucket,
             "batch": batch_of.get(p.result_id, "") if p.state in ("fold", "copy") else "",
             "tflop": round(p.tflop, 3),
-            "minutes": round(predicted_minutes(config, p.tflop), 2),
+            "minutes": round(predicted_minutes(config, p.tflop), 4),
             "target_id": p.named.target.id,
             "features_id": p.features_id,
             "result_id": p.result_id,

@@ -87,7 +87,7 @@ class Slurm:
         self.start_controller()
         self._daemon("slurmd", "-f", str(self.config))
         deadline = time.monotonic() + SECONDS_TO_START
-        while self.client("sinfo", "--noheader", "--format=%t").split() != ["idle", "idle"]:
+        while set(self.client("sinfo", "--noheader", "--format=%t").split()) != {"idle"}:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the node did not come up:\n{self.logs()}")
             time.sleep(0.5)

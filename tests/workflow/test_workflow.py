@@ -14,6 +14,7 @@ import psutil
 import pytest
 import yaml
 
+from pfold.files import keyed_path
 from tests.conftest import REPOSITORY
 from tests.runs import TINY, write_fasta
 
@@ -148,6 +149,36 @@ def test_a_deleted_result_is_folded_again_and_no_other(workspace):
     assert after.pop("poly") > before.pop("poly")
     assert after == before
     assert not workspace.run().rules
+
+
+def test_after_a_fix_only_the_failed_batch_runs_again(workspace):
+    plan = pd.read_parquet(workspace.results / "plan/plan.parquet").set_index("name")
+    features = keyed_path(workspace.results / "store/features", plan.features_id["poly"], ".npz")
+    whole = features.read_bytes()
+    features.write_bytes(whole[:100])
+    workspace.configure(n_step=2, batch={"max_targets": 1})
+    run = workspace.run("--keep-going")
+    assert run.code != 0
+    assert "poly failed (error, attempt 3) and is given up" in run.output
+    assert "1 of 3 targets were not folded:\n  poly: error: " in run.output
+    assert set(workspace.summary().status) == {"done", "failed"}
+    others = workspace.receipts()
+
+    features.write_bytes(whole)
+    assert pfold(workspace, "status")[:4] == ["done      2", "running   0", "failed    1", "  error     1  poly"]
+    assert pfold(workspace, "retry", "--reason", "oom") == []
+    assert pfold(workspace, "retry", "--reason", "error") == ["poly"]
+    run = workspace.run()
+    assert run.code == 0, run.output
+    assert run.rules == {"plan": 1, "predict": 1, "summary": 1, "check": 1}
+    assert newer(workspace.receipts(), others).keys() == {"poly"}
+
+
+def pfold(workspace: Workspace, *arguments: str) -> list[str]:
+    """The lines that a command of pfold prints."""
+    command = [sys.executable, "-m", "pfold.cli", *arguments, "--config", "my.yaml"]
+    done = subprocess.run(command, cwd=workspace.folder, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
 
 
 @pytest.fixture

@@ -57,6 +57,11 @@ def needed_features(wildcards):
     return needed("features", f"{RESULTS}/plan/predict/{wildcards.batch}.json")
 
 
+def retries(count):
+    """Failed jobs are submitted anew, with more memory, instead of repeating themselves inside a cluster's job."""
+    return count if workflow.is_main_process else 0
+
+
 def planned(resource):
     """A resource of a job as the plan predicts it, more with each attempt."""
 

@@ -8,7 +8,7 @@ rule features:
         f"{RESULTS}/logs/features/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/features/{{shard}}.tsv"
-    retries: 2
+    retries: retries(2)
     conda:
         "../envs/pfold.yaml"
     threads: 1

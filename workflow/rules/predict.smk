@@ -8,7 +8,7 @@ rule predict:
         f"{RESULTS}/logs/predict/{{batch}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/predict/{{batch}}.tsv"
-    retries: 4
+    retries: retries(4)
     conda:
         "../envs/pfold.yaml"
     threads: 8

@@ -7,7 +7,7 @@ rule search:
         f"{RESULTS}/logs/search/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/search/{{shard}}.tsv"
-    retries: 2
+    retries: retries(2)
     conda:
         "../envs/pfold.yaml"
     threads: 8
