@@ -25,7 +25,7 @@ import pfold.ops
 
 FOLDER = Path(__file__).parent
 COLUMNS = ("total", "trunk", "diffusion", "confidence", "compile", "peak")
-# (model, settings, dtypes): what is folded, on the features file given.
+# What is folded unless asked otherwise.
 SETTINGS = {"n_cycle": 4, "n_step": 5, "n_sample": 1}
 MODELS = ("protenix_tiny_default_v0.5.0", "protenix_mini_default_v0.5.0")
 DTYPES = ("float32", "bfloat16")
@@ -63,7 +63,14 @@ def median(runs: Sequence[dict[str, float]]) -> dict[str, float]:
     return {key: float(np.median([run[key] for run in runs])) for key in runs[0]}
 
 
-def fold_table(features: Path, reference: Sequence[Path] | None, models: Sequence[str], repeat: int, rows: int) -> str:
+def fold_table(
+    features: Path,
+    reference: Sequence[Path] | None,
+    models: Sequence[str],
+    repeat: int,
+    rows: int,
+    settings: dict[str, int],
+) -> str:
     """Folds by model and dtype, in turn with the reference; the ratio is of medians of the same turns."""
     lines = [
         "| model | by | total (s) | trunk | diffusion | confidence | compile | peak RSS (MiB) | launches | ratio |",
@@ -73,10 +80,10 @@ def fold_table(features: Path, reference: Sequence[Path] | None, models: Sequenc
         runs: dict[str, list[dict[str, float]]] = {}
         for _ in range(repeat):
             if reference:
-                found = fold_reference(reference, features, model, rows, SETTINGS)
+                found = fold_reference(reference, features, model, rows, settings)
                 runs.setdefault("reference, float32", []).append(found)
             for dtype in DTYPES:
-                runs.setdefault(f"pfold, {dtype}", []).append(fold(features, model, dtype, rows, SETTINGS))
+                runs.setdefault(f"pfold, {dtype}", []).append(fold(features, model, dtype, rows, settings))
         medians = {by: median(values) for by, values in runs.items()}
         base = medians.get("reference, float32")
         for by, value in medians.items():
@@ -109,18 +116,21 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--rows", type=int, default=0, help="alignment rows to keep (default: all)")
+    for name, default in SETTINGS.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--output", type=Path, default=FOLDER / "measured.md")
     options = parser.parse_args()
     stored = np.load(options.features)
     size = f"{len(stored['token_index'])} tokens, {len(stored['ref_pos'])} atoms, {len(stored['msa'])} alignment rows"
+    settings = {name: getattr(options, name) for name in SETTINGS}
     operators = [sys.executable, str(FOLDER / "operators.py"), "--tokens", str(len(stored["token_index"]))]
     operators += ["--rows", str(len(stored["msa"]))]
     text = [
         "# Measured by benchmarks/bench.py",
         machine(),
-        f"## Folds of {size}; {SETTINGS}, all rows in every cycle",
+        f"## Folds of {size}; {settings}, all rows in every cycle",
         "Seconds; total is without compile; medians of runs in turn.",
-        fold_table(options.features, options.reference, options.models, options.repeat, options.rows),
+        fold_table(options.features, options.reference, options.models, options.repeat, options.rows, settings),
         "## Operators",
         subprocess.run(operators, stdout=subprocess.PIPE, text=True, check=True).stdout.strip(),
     ]

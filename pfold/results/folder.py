@@ -1,5 +1,6 @@
 """The result folder of one target, in the AlphaFold 3 output layout."""
 
+import gzip
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,28 +24,36 @@ def rank_samples(samples: Sequence[Sample]) -> list[Sample]:
 def write_result(folder: Path, target: Target, samples: Sequence[Sample], info: ResultInfo, keep: str) -> None:
     """Write all files of a target at once; a folder of an earlier result is replaced.
 
-    The best sample's files begin with the folder's name. keep: "all" also writes a folder a sample, "best" none.
+    The best sample's files begin with the folder's name. keep: "all" also writes a folder a sample and a table of their
+    scores; "best" writes neither, compresses what is large, and so leaves four files a target.
     """
     ranked = rank_samples(samples)
     with atomic_folder(folder) as out:
-        _write_sample(out, f"{folder.name}_", target, ranked[0], info)
+        _write_sample(out, f"{folder.name}_", target, ranked[0], info, compress=keep == "best")
         if keep == "all":
             for sample in samples:
                 (out / sample.label).mkdir()
                 _write_sample(out / sample.label, "", target, sample, info)
-        rows = [{"seed": s.seed, "sample": s.number, "ranking_score": s.summary["ranking_score"]} for s in samples]
-        pd.DataFrame(rows).to_csv(out / "ranking_scores.csv", index=False)
+            rows = [{"seed": s.seed, "sample": s.number, "ranking_score": s.summary["ranking_score"]} for s in samples]
+            pd.DataFrame(rows).to_csv(out / "ranking_scores.csv", index=False)
         (out / RECEIPT).write_text(json.dumps(_receipt(target, ranked, info, keep), indent=1) + "\n")
 
 
-def _write_sample(out: Path, prefix: str, target: Target, sample: Sample, info: ResultInfo) -> None:
+def _write_sample(
+    out: Path, prefix: str, target: Target, sample: Sample, info: ResultInfo, compress: bool = False
+) -> None:
     plddt = sample.full_data["atom_plddt"]
     cif = format_mmcif(target, sample.coordinate, plddt, info.model, info.untrained)
     (out / f"{prefix}model.cif").write_text(cif)
     summary = summary_confidences(sample, target)
     note = {"remark": UNTRAINED_REMARK} if info.untrained else {}
     (out / f"{prefix}summary_confidences.json").write_text(json.dumps(summary | note, indent=1) + "\n")
-    (out / f"{prefix}confidences.json").write_text(json.dumps(confidences(sample, target) | note) + "\n")
+    values = json.dumps(confidences(sample, target) | note) + "\n"
+    if compress:
+        # Without a time in its header: the same result is the same file.
+        (out / f"{prefix}confidences.json.gz").write_bytes(gzip.compress(values.encode(), mtime=0))
+    else:
+        (out / f"{prefix}confidences.json").write_text(values)
 
 
 def _rounded(x: Any, digits: int = 2) -> Any:

@@ -146,7 +146,7 @@ def test_the_demo_runs_on_the_cluster(undisturbed):
 
 
 class Faults:
-    """A target whose features are damaged until it fails, a fault each for three batches, and one for the controller."""
+    """A target whose features are damaged until it fails, faults for three batches, and one for the controller."""
 
     def __init__(self, workspace: Workspace, damaged: Path, failure: Path) -> None:
         self.workspace, self.damaged, self.failure = workspace, damaged, failure

@@ -1,3 +1,4 @@
+import gzip
 import json
 
 import gemmi
@@ -98,8 +99,14 @@ def test_untrained_weights_are_said_everywhere_and_trained_ones_nowhere(tmp_path
 
 def test_keep_best_writes_the_best_sample_only(tmp_path, samples):
     write_result(tmp_path / "t", TARGET, samples, info(), "best")
-    assert len([path for path in (tmp_path / "t").rglob("*") if path.is_file()]) == 5
-    assert len(pd.read_csv(tmp_path / "t/ranking_scores.csv")) == 2
+    kept = ["result.json", "t_confidences.json.gz", "t_model.cif", "t_summary_confidences.json"]
+    assert sorted(str(path.relative_to(tmp_path / "t")) for path in (tmp_path / "t").rglob("*")) == kept
+    write_result(tmp_path / "all" / "t", TARGET, samples, info(), "all")
+    plain = (tmp_path / "all/t/t_confidences.json").read_bytes()
+    compressed = (tmp_path / "t/t_confidences.json.gz").read_bytes()
+    assert gzip.decompress(compressed) == plain
+    write_result(tmp_path / "t", TARGET, samples, info(), "best")
+    assert (tmp_path / "t/t_confidences.json.gz").read_bytes() == compressed
 
 
 def test_a_result_replaces_an_older_one_whole(tmp_path, samples):
@@ -126,7 +133,7 @@ def test_ligands_and_bonds_stand_in_the_structure(tmp_path):
     features = featurize(target)
     out = StandInModel().predict(features, n_sample=1, noise=1)
     sample = Sample(1, 0, out["coordinate"][0], out["summary"][0], out["full_data"][0])
-    write_result(tmp_path / "mix", target, [sample], info(), "best")
+    write_result(tmp_path / "mix", target, [sample], info(), "all")
     structure = gemmi.read_structure(str(tmp_path / "mix/mix_model.cif"))
     assert [chain.name for chain in structure[0]] == ["A", "D", "G", "S", "T", "M"]
     assert [r.name for r in structure[0]["A"]] == ["MET", "ASN", "SEP"]
