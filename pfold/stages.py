@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -182,7 +183,9 @@ def run_retry(config: RunConfig, reason: str | None = None) -> list[str]:
     paths = RunPaths(config.results)
     pardoned = pardon(paths.failures, reason)
     if pardoned:
+        # The workflow does not ask for a plan that is gone, but makes one anew where this note has changed.
         shutil.rmtree(paths.plan, ignore_errors=True)
+        write_json(paths.lost, {"lost": [], "retry": pardoned, "since": time.time_ns()})
     return pardoned
 
 

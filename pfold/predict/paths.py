@@ -37,7 +37,7 @@ class RunPaths:
 
     @property
     def lost(self) -> Path:
-        """Note of finished results that are gone."""
+        """Note of finished results that are gone, and of failures to retry: the plan depends on it."""
         return self.results / "lost.json"
 
     @property
