@@ -25,10 +25,8 @@ ATOM_BYTES = 96 * 1024
 PAIR_FEATURES = 5 * 4
 # float32 copies of the alignment while it is embedded.
 MSA_COPIES = 4
-# What triangle multiplication holds beside its product: operands of 32 of 128 channels, and of a short target of up to
-# all channels as far as these bytes go (kernels/cpu/pair.h).
+# Share of the pairs that triangle multiplication holds beside its product (operands of 32 of 128 channels).
 TRIANGLE_OPERANDS = 64
-TRIANGLE_BYTES = 64 * 2**20
 N_BINS = 64
 TOKEN_HEADS = 16
 # More targets than this in a pass win nothing; more tokens than this are enough for any device.
@@ -67,9 +65,7 @@ def predicted_memory(
     rows = padded_rows(min(n_msa, model.max_msa_rows)) * float(n_target * n_token)
     base = RUNTIME + WEIGHT_COPIES * _weight_bytes(model) + pairs * PAIR_FEATURES
     # Operators work on one target after another.
-    operands = pairs / n_target * TRIANGLE_OPERANDS * width
-    operands = max(operands, min(4 * operands, TRIANGLE_BYTES))
-    operators = (z + pairs * 4 * TOKEN_HEADS) / n_target + operands
+    operators = (z + pairs * (TRIANGLE_OPERANDS * width + 4 * TOKEN_HEADS)) / n_target
 
     trunk = z + MSA_COPIES * rows * model.c_m * 4 + rows * model.c_m * width
     atoms = float(n_target * n_atom) * ATOM_BYTES * (1 + 0.1 * (n_sample - 1))

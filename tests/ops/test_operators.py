@@ -120,14 +120,6 @@ def test_pair_operators(name: str, size: tuple[int, int, int], dtype: str) -> No
     assert_same_update(name, dtype, case.z, lambda z: (p, z, Tensor(case.mask)), case.present_pairs())
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_triangle_multiplication_of_a_long_target_goes_by_some_channels_at_a_time(dtype: str) -> None:
-    case = Case(1, 400, 390)
-    p, mask = multiplication(case), Tensor(case.mask)
-    name = "triangle_multiplication_incoming"
-    assert_same_update(name, dtype, case.z, lambda z: (p, z, mask), case.present_pairs())
-
-
 @pytest.mark.parametrize("name", PAIR_OPERATORS)
 def test_pair_operators_on_large_values(name: str) -> None:
     """Layer norm, softmax and gates neither overflow nor lose the update where activations are thousands."""
