@@ -30,7 +30,7 @@ def inspect_machine(config: RunConfig) -> list[Finding]:
     """Look at device, operators, memory, databases, weights, targets and folders of a configuration."""
     os.environ.setdefault("GLOG_v", "3")
     checks: list[tuple[str, Callable[[], Iterator[str]]]] = [
-        ("device", _device),
+        ("device", lambda: _device(config)),
         ("operators", lambda: _operators(config)),
         ("memory", lambda: _memory(config)),
         ("targets", lambda: _files(target_files(list(config.targets)))),
@@ -54,20 +54,22 @@ def format_findings(findings: list[Finding]) -> str:
     return "\n".join(f"{'ok' if f.good else 'MISSING':8}{f.subject:11}{f.text}" for f in findings)
 
 
-def _device() -> Iterator[str]:
+def _device(config: RunConfig, devices: Path = Path("/dev")) -> Iterator[str]:
     """The NPUs of this node and what drives them; a node without any folds on its CPUs."""
-    npus = sorted(path.name for path in Path("/dev").glob("davinci[0-9]*"))
+    if config.environment and not config.environment.is_file():
+        raise PfoldError(f"environment: {config.environment}, which every job sources, does not exist here")
+    npus = sorted(path.name for path in devices.glob("davinci[0-9]*"))
     if not npus:
         yield f"no NPU here: {os.cpu_count()} CPU cores"
         return
     yield f"{len(npus)} NPU(s): {', '.join(npus)}"
-    toolkit = os.environ.get("ASCEND_HOME_PATH") or os.environ.get("ASCEND_TOOLKIT_HOME")
+    toolkit = config.environment or os.environ.get("ASCEND_HOME_PATH") or os.environ.get("ASCEND_TOOLKIT_HOME")
     if not toolkit:
         raise PfoldError(
             f"{len(npus)} NPU(s), but CANN is not set up: name its set_env.sh as `environment` in the configuration, "
             "or source it before pfold is started"
         )
-    yield f"CANN in {toolkit}"
+    yield f"CANN by {toolkit}"
 
 
 def _operators(config: RunConfig) -> Iterator[str]:

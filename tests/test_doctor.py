@@ -1,7 +1,9 @@
+import pytest
 import yaml
 
 from pfold import cli
-from pfold.doctor import format_findings, inspect_machine
+from pfold.doctor import _device, format_findings, inspect_machine
+from pfold.errors import PfoldError
 from tests.runs import TINY, make_config, write_fasta
 
 
@@ -13,6 +15,21 @@ def test_a_machine_with_everything_passes(tmp_path):
     assert "UNTRAINED" in findings["weights"].text
     assert "writable" in findings["results"].text
     assert "targets of up to" in findings["memory"].text
+
+
+def test_npus_need_cann(tmp_path, monkeypatch):
+    for name in ("ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("davinci0", "davinci1", "davinci_manager", "set_env.sh"):
+        (tmp_path / name).touch()
+    fasta = write_fasta(tmp_path / "p.fasta", a="MKT")
+    with pytest.raises(PfoldError, match=r"2 NPU\(s\), but CANN is not set up: name its set_env.sh as `environment`"):
+        list(_device(make_config(tmp_path, fasta), tmp_path))
+    script = str(tmp_path / "set_env.sh")
+    found = list(_device(make_config(tmp_path, fasta, environment=script), tmp_path))
+    assert found == ["2 NPU(s): davinci0, davinci1", f"CANN by {script}"]
+    with pytest.raises(PfoldError, match=r"gone\.sh, which every job sources, does not exist here"):
+        list(_device(make_config(tmp_path, fasta, environment="gone.sh"), tmp_path))
 
 
 def test_what_is_missing_is_named_with_what_to_do(tmp_path, monkeypatch, capsys):

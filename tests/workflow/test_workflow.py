@@ -125,10 +125,13 @@ def test_only_an_added_sequence_is_searched_featurised_and_folded(workspace):
 
 def test_a_changed_sampling_setting_reruns_predictions_only(workspace):
     before = workspace.receipts()
-    workspace.configure(n_step=2)
+    # Each job sources the script of the site first.
+    (workspace.folder / "set env.sh").write_text('echo "$PWD" >> sourced\n')
+    workspace.configure(n_step=2, environment="set env.sh")
     run = workspace.run()
     assert run.code == 0, run.output
     assert run.rules == {"plan": 1, "predict": 1, "summary": 1, "check": 1}
+    assert (workspace.folder / "sourced").read_text() == f"{workspace.folder}\n" * sum(run.rules.values())
     after = workspace.receipts()
     assert all(after[name] > before[name] for name in before)
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
@@ -23,7 +24,7 @@ except PfoldError as error:
 RESULTS = str(CONFIG.results)
 
 if CONFIG.environment:
-    shell.prefix(f"source {CONFIG.environment}; ")
+    shell.prefix(f"source {quote(str(CONFIG.environment.absolute()))}; ")
 
 # A deleted result must be made again, but rules know receipts of batches, not results: the plan depends on this note.
 if workflow.is_main_process:
