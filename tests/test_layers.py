@@ -1,6 +1,8 @@
 """Data flows one way: no stage imports a later one."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pfold
@@ -40,3 +42,10 @@ def test_the_package_knows_nothing_of_snakemake():
 
 def test_files_stay_short():
     assert max(len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")) <= 400
+
+
+def test_only_folding_loads_mindspore():
+    """Every job of the workflow imports the stages and the plan, and waits for what these import."""
+    code = "import sys, pfold.cli, pfold.stages; print('mindspore' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

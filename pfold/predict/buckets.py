@@ -21,3 +21,8 @@ def atom_bucket(n_atom: int, bucket: int) -> int:
     """Number of atoms to pad to within a token bucket: few values a bucket, so that few graphs are compiled."""
     step = ATOM_STEP * bucket
     return max(FEWEST_ATOMS_PER_TOKEN * bucket, -(-n_atom // step) * step)
+
+
+def padded_rows(n_msa: int) -> int:
+    """Alignment rows are padded to the next power of two, 16 at least, so that few graphs serve all alignments."""
+    return max(16, 1 << (n_msa - 1).bit_length())

@@ -23,6 +23,7 @@ from pfold.features.device import (
 )
 from pfold.model.primitives import Params
 from pfold.predict import graphs
+from pfold.predict.buckets import padded_rows
 from pfold.predict.graphs import as_input, to_device
 from pfold.predict.noise import Noise, draw_rows
 from pfold.predict.sampler import Sampler
@@ -32,11 +33,6 @@ Features = Mapping[str, np.ndarray]
 
 # Entries of the checkpoint that the trunk reads outside its blocks.
 _TRUNK_ENTRIES = ("relative_position_encoding", "linear_no_bias_", "layernorm_")
-
-
-def padded_rows(n_msa: int) -> int:
-    """Alignment rows are padded to the next power of two, 16 at least, so that few graphs serve all alignments."""
-    return max(16, 1 << (n_msa - 1).bit_length())
 
 
 class Fold:

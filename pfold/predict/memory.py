@@ -10,8 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfold.predict.buckets import FEWEST_ATOMS_PER_TOKEN
-from pfold.predict.fold import padded_rows
+from pfold.predict.buckets import FEWEST_ATOMS_PER_TOKEN, padded_rows
 from pfold.weights.layout import checkpoint_layout
 from pfold.weights.published import ModelSettings
 
