@@ -10,11 +10,11 @@ from pathlib import Path
 from pfold.config import RunConfig
 from pfold.errors import PfoldError
 from pfold.predict.identity import weights_files
+from pfold.predict.memory import GIB, device_bytes, longest_target
 from pfold.targets.read import target_files
 
-_GIB = 2**30
 # Less free space (bytes) than this where results or the store are is worth a complaint.
-_FEWEST_FREE = 2 * _GIB
+_FEWEST_FREE = 2 * GIB
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,11 @@ def _operators(config: RunConfig) -> Iterator[str]:
 
 
 def _memory(config: RunConfig) -> Iterator[str]:
-    from pfold.predict.memory import device_bytes, longest_target
-
     device = device_bytes(config.device_bytes)
     longest = longest_target(config.model, config.dtype, 1, config.n_sample, device)
     if longest < min(config.buckets):
-        raise PfoldError(f"{device / _GIB:.1f} GiB are too little for {config.model.name}")
-    yield f"{device / _GIB:.1f} GiB: targets of up to {longest} tokens without an alignment"
+        raise PfoldError(f"{device / GIB:.1f} GiB are too little for {config.model.name}")
+    yield f"{device / GIB:.1f} GiB: targets of up to {longest} tokens without an alignment"
     if longest < config.max_tokens:
         yield f"fewer than max_tokens ({config.max_tokens})"
 
@@ -126,5 +124,5 @@ def _writable(folder: Path) -> Iterator[str]:
     with tempfile.NamedTemporaryFile(prefix=".pfold-doctor-", dir=existing):
         free = shutil.disk_usage(existing).free
     if free < _FEWEST_FREE:
-        raise PfoldError(f"{folder}: only {free / _GIB:.1f} GiB are free")
-    yield f"{folder}: writable, {free / _GIB:.0f} GiB free"
+        raise PfoldError(f"{folder}: only {free / GIB:.1f} GiB are free")
+    yield f"{folder}: writable, {free / GIB:.0f} GiB free"

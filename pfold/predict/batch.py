@@ -221,13 +221,14 @@ def _sort_out(items: Sequence[Item], paths: RunPaths, attempt: Attempt) -> tuple
     """
     outcome, missing = BatchOutcome([], [], []), []
     for item in items:
-        if item["folder"] in attempt.interrupted:
+        interrupted = item["folder"] in attempt.interrupted
+        if interrupted:
             for _, folder in folders_of(item):
                 remove_leftovers(paths.predictions / folder)
         if not _missing(item, paths):
             outcome.done.append(item["name"])
             continue
-        if item["folder"] in attempt.interrupted:
+        if interrupted:
             _record(CrashedError("the job died while folding it"), item, paths)
         earlier = read_failure(paths.failures, item["folder"], item["result_id"])
         if earlier is not None and not earlier.retryable:

@@ -1,6 +1,6 @@
 """Outcomes of targets: finished results by their receipts, and failures, kept from one attempt to the next."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -108,12 +108,6 @@ def record_failures(folder: Path, item: Mapping[str, Any], reason: str, message:
         for name, target_folder in folders_of(item)
     ]
     return failures[0]
-
-
-def read_failures(folder: Path) -> Iterator[Failure]:
-    """All failures of a run, whatever results they are of."""
-    for path in sorted(folder.glob("*.json")):
-        yield Failure(**read_json(path))
 
 
 def pardon(folder: Path, reason: str | None) -> list[str]:

@@ -1,6 +1,5 @@
 """How far a run is: targets by what became of them, and the device time that is left."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -56,11 +55,10 @@ _SHOWN = 10
 def format_status(progress: RunProgress) -> str:
     """The progress as lines for a person: a count and the first names of each group."""
     lines = [f"done      {len(progress.done)}", _line("running", progress.running)]
-    failed = Counter({reason: len(names) for reason, names in progress.failed.items()})
-    lines.append(f"failed    {failed.total()}")
-    lines += [f"  {_line(reason, progress.failed[reason])}" for reason, _ in failed.most_common()]
-    lines.append(f"{_line('left', progress.left)}")
-    lines.append(_line("rejected", progress.rejected))
+    lines.append(f"failed    {sum(len(names) for names in progress.failed.values())}")
+    groups = sorted(progress.failed.items(), key=lambda group: -len(group[1]))
+    lines += [f"  {_line(reason, names)}" for reason, names in groups]
+    lines += [_line("left", progress.left), _line("rejected", progress.rejected)]
     lines.append(f"predicted device time left: {progress.hours_left:.1f} hours")
     return "\n".join(lines)
 

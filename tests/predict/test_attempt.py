@@ -16,7 +16,7 @@ from pfold.errors import is_disk_full
 from pfold.files import read_json, write_json
 from pfold.predict import batch as batches
 from pfold.predict.attempt import StoppedError
-from pfold.predict.outcome import OOM, read_failures
+from pfold.predict.outcome import OOM
 from pfold.predict.paths import RunPaths
 from pfold.results.status import format_status, run_progress
 from tests.conftest import REPOSITORY
@@ -118,7 +118,7 @@ def test_told_to_stop_a_job_finishes_the_target_in_hand_and_the_next_attempt_goe
         fold(stopped := Stopped())
     assert stopped.folded == [30]
     assert not list(paths.running.iterdir())
-    assert not list(read_failures(paths.failures))
+    assert not list(paths.failures.glob("*.json"))
     fold(next_attempt := StandInModel())
     assert next_attempt.folded == [25, 20]
 
@@ -151,7 +151,7 @@ def test_a_full_disk_stops_the_job_and_leaves_nothing_half_written(run, monkeypa
     with pytest.raises(OSError, match="No space left") as raised:
         stages.run_predict(config, name)
     assert is_disk_full(raised.value)
-    assert not list(read_failures(paths.failures))
+    assert not list(paths.failures.glob("*.json"))
     assert not list(paths.predictions.iterdir())
     raw = TINY | {"targets": [str(tmp_path / "p.fasta")], "results": str(config.results)}
     with pytest.raises(SystemExit) as ended:
