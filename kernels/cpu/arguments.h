@@ -20,5 +20,11 @@ struct Arguments {
   const float* optional(int i) const { return ndims[i] == 1 && shapes[i][0] == 1 ? nullptr : weight(i); }
   // Size of axis `axis`, counted from the end where negative.
   std::int64_t size(int i, int axis) const { return shapes[i][axis < 0 ? ndims[i] + axis : axis]; }
+  // Number of rows along the last axis.
+  std::int64_t rows(int i) const {
+    std::int64_t n = 1;
+    for (int axis = 0; axis + 1 < ndims[i]; ++axis) n *= shapes[i][axis];
+    return n;
+  }
   bool is_bf16(int i) const { return std::strcmp(dtypes[i], "bfloat16") == 0; }
 };

@@ -106,10 +106,10 @@ void gemm(i64 rows, i64 n, i64 k_size, const El* a, i64 a_row, i64 a_col, const 
 template <class T>
 struct Panels {
   Buffer<E<T>> data;
-  i64 rows, stride;
+  i64 n, rows, stride;
 
   Panels(const float* weight, i64 n, i64 k, float scale = 1)
-      : data(panels(n) * packed<T>(k) * PANEL), rows(packed<T>(k)), stride(rows * PANEL) {
+      : data(panels(n) * packed<T>(k) * PANEL), n(n), rows(packed<T>(k)), stride(rows * PANEL) {
 #pragma omp parallel for
     for (i64 row = 0; row < n; ++row) {
       E<T>* out = data.get() + row / PANEL * stride + row % PANEL;
@@ -127,6 +127,12 @@ struct Panels {
     }
   }
 };
+
+// Linear layer of rows x [count][k], k even for bf16 -> out [count][n]; n is a multiple of VL.
+template <class T>
+void linear(const T* x, i64 count, const Panels<T>& w, float* out) {
+  gemm(count, w.n, w.rows, reinterpret_cast<const E<T>*>(x), w.rows, 1, w.data.get(), PANEL, w.stride, out, w.n);
+}
 
 // Weights [n][k] as rows: what `gemm` takes as a. k must be even for bf16.
 template <class T>

@@ -22,27 +22,18 @@ inline void copy_head(const float* x, i64 row, i64 n, i64 d, float scale, float*
 }
 
 // Keys [n][wide] as panels [n / 64][wide][64].
-template <class T>
-void key_panels(const float* k, i64 n, i64 wide, float* scratch, E<T>* out) {
-  for (i64 j = 0; j < n; j += PANEL) {
-    to_channels(k + j * wide, wide, panel_rows(n, j), wide, scratch);
-    pack_rows<T>(scratch, PANEL, wide, PANEL, out + j / PANEL * packed<T>(wide) * PANEL, PANEL);
-  }
+inline void key_panels(const float* k, i64 n, i64 wide, float* out) {
+  for (i64 j = 0; j < n; j += PANEL)
+    transpose_rows(k + j * wide, wide, panel_rows(n, j), wide, out + j / PANEL * wide * PANEL);
 }
 
 // Queries, keys and values of one head, contiguous.
 struct HeadScratch {
-  Buffer<float> q, k, v, o, channels, panels;
+  Buffer<float> q, k, v, o, panels;
   AttentionScratch<float> attention;
 
   HeadScratch(i64 n_query, i64 n_key, i64 wide)
-      : q(n_query * wide),
-        k(n_key * wide),
-        v(n_key * wide),
-        o(n_query * wide),
-        channels(wide * PANEL),
-        panels(padded(n_key) * wide),
-        attention(padded(n_key)) {}
+      : q(n_query * wide), k(n_key * wide), v(n_key * wide), o(n_query * wide), panels(padded(n_key) * wide) {}
 };
 
 inline i64 whole_vectors(i64 n) { return (n + VL - 1) / VL * VL; }
@@ -52,12 +43,12 @@ template <class Bias>
 void gated_head(i64 n_query, i64 n_key, i64 d, const Bias* bias, i64 bias_row, const float* gate, i64 row, float* out,
                 HeadScratch& s) {
   i64 wide = whole_vectors(d);
-  key_panels<float>(s.k.get(), n_key, wide, s.channels.get(), s.panels.get());
+  key_panels(s.k.get(), n_key, wide, s.panels.get());
   attend<float>(n_query, n_key, wide, s.q.get(), wide, s.panels.get(), wide * PANEL, s.v.get(), wide, bias, bias_row,
                 s.o.get(), wide, s.attention);
   for (i64 i = 0; i < n_query; ++i)
     each_vector(gate + i * row, d, [&](i64 k, vf g) {
-      vf gated = load(s.o.get() + i * wide + k) * sigmoid(g);
+      vf gated = load(s.o.get() + i * wide + k) * sigmoid<float>(g);
       std::memcpy(out + i * row + k, &gated, (d - k < VL ? d - k : VL) * sizeof(float));
     });
 }
@@ -78,7 +69,7 @@ void token_attention(const float* q, const float* k, const float* v, const float
       for (i64 head = 0; head < n_head; ++head) {
         i64 target = problem % n_target, n = present(mask + target * n_pad, n_pad);
         i64 at = problem * n_pad * row + head * d;
-        copy_head(q + at, row, n, d, 1 / std::sqrt(float(d)), s.q.get(), wide);
+        copy_head(q + at, row, n, d, query_scale(d), s.q.get(), wide);
         copy_head(k + at, row, n, d, 1, s.k.get(), wide);
         copy_head(v + at, row, n, d, 1, s.v.get(), wide);
         gated_head(n, n, d, bias + (target * target_heads + head) * n_pad * n_pad, n_pad, gate + at, row, out + at, s);
@@ -101,7 +92,7 @@ inline void window_attention(const float* q, const float* k, const float* v, con
       for (i64 window = 0; window < n_window; ++window)
         for (i64 head = 0; head < n_head; ++head) {
           i64 first = sample * n_atom * row + head * d, at = first + window * n_query * row;
-          copy_head(q + at, row, n_query, d, 1 / std::sqrt(float(d)), s.q.get(), wide);
+          copy_head(q + at, row, n_query, d, query_scale(d), s.q.get(), wide);
           for (i64 j = 0; j < n_key; ++j) {
             i64 from = first + keys[window * n_key + j] * row;
             copy_head(k + from, row, 1, d, 1, s.k.get() + j * wide, wide);

@@ -1,8 +1,6 @@
 // Aligned scratch memory.
 #pragma once
 
-#include <sys/mman.h>
-
 #include <cstddef>
 #include <cstdlib>
 #include <new>
@@ -11,22 +9,27 @@
 template <int N>
 using Int = std::integral_constant<int, N>;
 
-// Uninitialised array; large ones ask for huge pages, whose first touch costs far less.
+// Large blocks are kept for the operators to come, since the first touch of new pages can cost more than their use:
+// never more than operators had in use at once. See memory.cpp.
+constexpr std::size_t LARGE = std::size_t(8) << 20;
+void* take_block(std::size_t& bytes);
+void return_block(void* data, std::size_t bytes);
+
+// Uninitialised array.
 template <class T>
 class Buffer {
  public:
-  explicit Buffer(std::size_t size) {
-    constexpr std::size_t small = 64, huge = std::size_t(2) << 20;
-    std::size_t bytes = size * sizeof(T) + 64;
-    std::size_t align = bytes >= 4 * huge ? huge : small;
-    bytes = (bytes + align - 1) / align * align;
-    data_ = static_cast<T*>(std::aligned_alloc(align, bytes));
+  explicit Buffer(std::size_t size) : bytes_((size * sizeof(T) + 127) / 64 * 64) {
+    bool large = bytes_ >= LARGE;
+    data_ = static_cast<T*>(large ? take_block(bytes_) : std::aligned_alloc(64, bytes_));
     if (!data_) throw std::bad_alloc();
-#ifdef MADV_HUGEPAGE
-    if (align == huge) madvise(data_, bytes, MADV_HUGEPAGE);
-#endif
   }
-  ~Buffer() { std::free(data_); }
+  ~Buffer() {
+    if (bytes_ >= LARGE)
+      return_block(data_, bytes_);
+    else
+      std::free(data_);
+  }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
   T* get() { return data_; }
@@ -35,5 +38,6 @@ class Buffer {
   const T& operator[](std::size_t i) const { return data_[i]; }
 
  private:
+  std::size_t bytes_;
   T* data_;
 };

@@ -17,8 +17,8 @@ void project_rows(const T* m, i64 m_row, i64 n_msa, i64 n, const float* mask, i6
   i64 k_size = packed<T>(n_msa);
 #pragma omp parallel
   {
-    Buffer<float> scratch(c * PANEL), sides(PACK<T> * 2 * PANEL * hidden);
-    Buffer<E<T>> h(packed<T>(c) * PANEL);
+    Buffer<float> sides(PACK<T> * 2 * PANEL * hidden);
+    Buffer<T> h(PANEL * c);
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 k = 0; k < k_size; ++k)
       for (i64 i = 0; i < n; i += PANEL) {
@@ -28,9 +28,9 @@ void project_rows(const T* m, i64 m_row, i64 n_msa, i64 n, const float* mask, i6
           float* side = sides.get() + half * 2 * size;
           std::memset(side, 0, 2 * size * sizeof(float));
           if (row >= n_msa || mask[row] == 0) continue;
-          norm_panel(m + row * m_row + i * c, c, count, c, p.norm, p.norm_bias, scratch.get(), h.get());
-          gemm(count, hidden, wa.rows, h.get(), 1, PANEL, wa.data.get(), PANEL, wa.stride, side, hidden);
-          gemm(count, hidden, wb.rows, h.get(), 1, PANEL, wb.data.get(), PANEL, wb.stride, side + size, hidden);
+          norm_rows(m + row * m_row + i * c, c, count, c, p.norm, p.norm_bias, h.get());
+          linear(h.get(), count, wa, side);
+          linear(h.get(), count, wb, side + size);
           for (i64 e = 0; e < 2 * size; e += VL) store(side + e, load(side + e) * mask[row]);
         }
         for (i64 e = 0; e < count * hidden; e += PANEL) {
@@ -75,8 +75,7 @@ void outer_product_mean(Square<T> z, const T* m, i64 m_row, i64 n_msa, const flo
               for (i64 f = 0; f < hidden; f += VL)
                 store(rows.get() + (r * n_j + q) * outer + e * hidden + f,
                       load(tile.get() + (r * hidden + e) * width + q * hidden + f));
-        gemm(n_i * n_j, c_z, out.rows, reinterpret_cast<const E<T>*>(rows.get()), outer / PACK<T>, 1, out.data.get(),
-             PANEL, out.stride, update.get(), c_z);
+        linear(rows.get(), n_i * n_j, out, update.get());
         for (i64 r = 0; r < n_i; ++r)
           for (i64 q = 0; q < n_j; ++q) {
             T* row = z.at(i + r, j + q);
@@ -86,6 +85,21 @@ void outer_product_mean(Square<T> z, const T* m, i64 m_row, i64 n_msa, const flo
           }
       }
   }
+}
+
+// Softmax of a row x [n], which it overwrites; n % VL == 0.
+template <class T>
+void softmax(float* x, i64 n, T* out) {
+  vf top = broadcast(-3e38f), total{};
+  for (i64 i = 0; i < n; i += VL) top = max(top, load(x + i));
+  float highest = maximum(top);
+  for (i64 i = 0; i < n; i += VL) {
+    vf w = exp2<T>((load(x + i) - highest) * LOG2E);
+    total += w;
+    store(x + i, w);
+  }
+  float scale = 1 / sum(total);
+  for (i64 i = 0; i < n; i += VL) store(out + i, load(x + i) * scale);
 }
 
 struct PairWeightedAveraging {
@@ -101,37 +115,28 @@ void pair_weighted_averaging(T* m, i64 m_row, i64 n_msa, Square<T> z, const floa
   {
     Buffer<float> bias(n_head * n * width);
     pair_bias(z, mask, c_z, n_head, p.norm_z, p.norm_z_bias, p.bias, bias.get(), n * width, width);
-    Buffer<float> zero(width);
-    std::memset(zero.get(), 0, width * sizeof(float));
-#pragma omp parallel
-    {
-      Buffer<float> row(width);
-#pragma omp for
-      for (i64 i = 0; i < n_head * n; ++i) {
-        float scale = softmax_weights(bias.get() + i * width, zero.get(), n, row.get());
-        for (i64 j = 0; j < n; j += VL) store(weights.get() + i * width + j, load(row.get() + j) * scale);
-      }
-    }
+#pragma omp parallel for
+    for (i64 i = 0; i < n_head * n; ++i) softmax(bias.get() + i * width, width, weights.get() + i * width);
   }
   const Panels<T> value(p.v, wide, c), gate(p.gate, wide, c), out(p.out, c, wide);
 #pragma omp parallel
   {
     i64 k_size = packed<T>(n);
-    Buffer<float> scratch(c * PANEL), products(PANEL * wide), update(PANEL * c);
+    Buffer<float> products(PANEL * wide), update(PANEL * c);
     Buffer<float> v(n_head * (width + 1) * PANEL), o(n_head * n * PANEL);
-    Buffer<E<T>> h(packed<T>(c) * PANEL), packed_v(k_size * PANEL);
-    Buffer<T> gated(PANEL * wide);
+    Buffer<E<T>> packed_v(k_size * PANEL);
+    Buffer<T> h(PANEL * c), gated(PANEL * wide);
 #pragma omp for schedule(dynamic)
     for (i64 start = 0; start < n_msa; start += rows_at_once) {
       i64 n_row = n_msa - start < rows_at_once ? n_msa - start : rows_at_once;
       auto normalised = [&](i64 r, i64 j, i64 count) {
-        norm_panel(m + (start + r) * m_row + j * c, c, count, c, p.norm_m, p.norm_m_bias, scratch.get(), h.get());
+        norm_rows(m + (start + r) * m_row + j * c, c, count, c, p.norm_m, p.norm_m_bias, h.get());
       };
       for (i64 r = 0; r < n_row; ++r)
         for (i64 j = 0; j < n; j += PANEL) {
           i64 count = panel_rows(n, j);
           normalised(r, j, count);
-          gemm(count, wide, value.rows, h.get(), 1, PANEL, value.data.get(), PANEL, value.stride, products.get(), wide);
+          linear(h.get(), count, value, products.get());
           for (i64 q = 0; q < count; ++q)
             for (i64 k = 0; k < n_head; ++k)
               std::memcpy(v.get() + (k * width + j + q) * PANEL + r * d, products.get() + q * wide + k * d, d * 4);
@@ -145,16 +150,15 @@ void pair_weighted_averaging(T* m, i64 m_row, i64 n_msa, Square<T> z, const floa
         for (i64 i = 0; i < n; i += PANEL) {
           i64 count = panel_rows(n, i);
           normalised(r, i, count);
-          gemm(count, wide, gate.rows, h.get(), 1, PANEL, gate.data.get(), PANEL, gate.stride, products.get(), wide);
+          linear(h.get(), count, gate, products.get());
           for (i64 q = 0; q < count; ++q) {
             float* g = products.get() + q * wide;
-            for (i64 e = 0; e < wide; e += VL) store(g + e, sigmoid(load(g + e)));
+            for (i64 e = 0; e < wide; e += VL) store(g + e, sigmoid<T>(load(g + e)));
             for (i64 k = 0; k < n_head; ++k)
               for (i64 e = 0; e < d; ++e) g[k * d + e] *= o[(k * n + i + q) * PANEL + r * d + e];
           }
           to_rows(products.get(), wide, count, wide, gated.get(), wide);
-          gemm(count, c, out.rows, reinterpret_cast<const E<T>*>(gated.get()), wide / PACK<T>, 1, out.data.get(), PANEL,
-               out.stride, update.get(), c);
+          linear(gated.get(), count, out, update.get());
           for (i64 q = 0; q < count; ++q) add_row(m + (start + r) * m_row + (i + q) * c, update.get() + q * c, c);
         }
     }

@@ -1,6 +1,7 @@
-// Layer norm of up to 64 positions at once, and other steps on panels of 64 positions.
+// Layer norm of rows of positions, and other steps on panels of 64 positions.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "gemm.h"
@@ -9,20 +10,70 @@ namespace PFOLD_ISA {
 
 constexpr float EPSILON = 1e-5f;
 
-// Transpose positions [n][c] (rows `stride` apart) into channels [c][64]; missing positions are zero. c % VL == 0.
-template <class T>
-void to_channels(const T* x, i64 stride, i64 n, i64 c, float* out) {
+// Mean of a row and what its deviations are multiplied with.
+struct RowStatistics {
+  float mean, scale;
+
+  template <class T>
+  RowStatistics(const T* row, i64 c) {
+    i64 whole = c / VL * VL;
+    vf total{}, squares{};
+    float rest = 0;
+    for (i64 k = 0; k < whole; k += VL) total += load(row + k);
+    mean = sum(total);
+    for (i64 k = whole; k < c; ++k) mean += to_float(row[k]);
+    mean /= c;
+    for (i64 k = 0; k < whole; k += VL) {
+      vf d = load(row + k) - mean;
+      squares += d * d;
+    }
+    for (i64 k = whole; k < c; ++k) rest += (to_float(row[k]) - mean) * (to_float(row[k]) - mean);
+    scale = 1 / std::sqrt((rest + sum(squares)) / c + EPSILON);
+  }
+};
+
+// Layer norm of one row x [c]; weight and bias [c], either may be null.
+template <class X, class T>
+inline void norm_row(const X* x, i64 c, const RowStatistics& of, const float* weight, const float* bias, T* out) {
+  i64 whole = c / VL * VL;
+  for (i64 k = 0; k < whole; k += VL) {
+    vf y = (load(x + k) - of.mean) * of.scale;
+    if (weight) y *= load(weight + k);
+    store(out + k, bias ? y + load(bias + k) : y);
+  }
+  for (i64 k = whole; k < c; ++k)
+    from_float((to_float(x[k]) - of.mean) * of.scale * (weight ? weight[k] : 1) + (bias ? bias[k] : 0), out[k]);
+}
+
+// Layer norm of positions x [n][c], rows `stride` apart, as rows [64][c], zeros for missing positions: `gemm`'s a.
+template <class T, class X>
+void norm_rows(const X* x, i64 stride, i64 n, i64 c, const float* weight, const float* bias, T* out) {
+  for (i64 p = 0; p < n; ++p) norm_row(x + p * stride, c, RowStatistics(x + p * stride, c), weight, bias, out + p * c);
+  std::memset(out + n * c, 0, (PANEL - n) * c * sizeof(T));
+}
+
+// Transpose rows [n][c], `stride` apart, into [c][64] with zeros for missing rows: `gemm`'s b. Reads whole vectors.
+template <class El>
+void transpose_rows(const El* x, i64 stride, i64 n, i64 c, El* out) {
+  static_assert(sizeof(El) == sizeof(float));
   vf block[VL];
   for (i64 p = 0; p < PANEL; p += VL)
     for (i64 k = 0; k < c; k += VL) {
-      for (int i = 0; i < VL; ++i) block[i] = p + i < n ? load(x + (p + i) * stride + k) : vf{};
+      for (int i = 0; i < VL; ++i) block[i] = p + i < n ? (vf)load_element(x + (p + i) * stride + k) : vf{};
       transpose(block);
-      for (int i = 0; i < VL; ++i) store(out + (k + i) * PANEL + p, block[i]);
+      for (int i = 0; i < VL && k + i < c; ++i) std::memcpy(out + (k + i) * PANEL + p, &block[i], sizeof(vf));
     }
 }
 
-// Mean and scale of each position of x [c][64] -> statistics [2][64].
-inline void channel_statistics(const float* x, i64 c, float* statistics) {
+// Rows [64][c] of T as elements [packed c][64].
+template <class T>
+void to_panel(const T* rows, i64 c, E<T>* out) {
+  transpose_rows(reinterpret_cast<const E<T>*>(rows), c / PACK<T>, PANEL, c / PACK<T>, out);
+}
+
+// Layer norm over channels of x [c][64], c even; weight and bias [c], either may be null. Writes elements [c][64].
+template <class T>
+void norm_channels(const float* x, i64 c, const float* weight, const float* bias, E<T>* out) {
   for (i64 p = 0; p < PANEL; p += VL) {
     vf total[2]{}, squares[2]{};
     for (i64 k = 0; k < c; k += 2)
@@ -35,16 +86,6 @@ inline void channel_statistics(const float* x, i64 c, float* statistics) {
       }
     vf variance = (squares[0] + squares[1]) * (1.0f / c) + EPSILON, scale;
     for (int i = 0; i < VL; ++i) scale[i] = 1.0f / std::sqrt(variance[i]);
-    store(statistics + p, mean);
-    store(statistics + PANEL + p, scale);
-  }
-}
-
-// Layer norm over channels of x [c][64], c even; weight and bias [c], either may be null. Writes elements [c][64].
-template <class T>
-void normalise(const float* x, i64 c, const float* statistics, const float* weight, const float* bias, E<T>* out) {
-  for (i64 p = 0; p < PANEL; p += VL) {
-    vf mean = load(statistics + p), scale = load(statistics + PANEL + p);
     auto value = [&](i64 k) {
       vf y = (load(x + k * PANEL + p) - mean) * scale;
       if (weight) y *= weight[k];
@@ -59,22 +100,7 @@ void normalise(const float* x, i64 c, const float* statistics, const float* weig
   }
 }
 
-template <class T>
-void normalise(const float* x, i64 c, const float* weight, const float* bias, E<T>* out) {
-  float statistics[2 * PANEL];
-  channel_statistics(x, c, statistics);
-  normalise<T>(x, c, statistics, weight, bias, out);
-}
-
-// Layer norm of positions x [n][c], rows `stride` apart, as elements [c][64]: an operand of `gemm` on either side.
-template <class T>
-void norm_panel(const T* x, i64 stride, i64 n, i64 c, const float* weight, const float* bias, float* scratch,
-                E<T>* out) {
-  to_channels(x, stride, n, c, scratch);
-  normalise<T>(scratch, c, weight, bias, out);
-}
-
-// Rows of floats [rows][n] as elements that are packed along the rows' own axis: `gemm`'s a. n is padded with zeros.
+// Rows of floats [rows][n] as elements that are packed along the rows' own axis: `gemm`'s a. An odd n is padded.
 template <class T>
 void to_rows(const float* x, i64 x_row, i64 rows, i64 n, T* out, i64 out_row) {
   for (i64 r = 0; r < rows; ++r) {

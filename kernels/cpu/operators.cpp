@@ -1,12 +1,16 @@
 // The operators for one instruction set: arguments by position, outputs last. Pairs z are [n_target * N][N][c] in
 // float32 or bfloat16; all targets of a batch are padded to N tokens. Weights are float32, as the checkpoint has them.
 // Operators in place end with a token [1], by which graphs keep their order.
+#include <omp.h>
+
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 
 #include "arguments.h"
 #include "heads.h"
 #include "msa.h"
+#include "narrow.h"
 #include "rowwise.h"
 
 namespace PFOLD_ISA {
@@ -26,13 +30,18 @@ void require_multiple(i64 width, i64 step, const char* what) {
   if (width % step) throw std::invalid_argument(std::string(what) + " is no multiple of " + std::to_string(step));
 }
 constexpr i64 STEP = 16;
+// Fewer targets than this for each thread are worked on by all threads, one after another.
+constexpr i64 TARGETS_PER_THREAD = 4;
 
-// Calls f(target, square of its present positions, mask) for each target of pairs z, argument 0.
+// Calls f(target, square of its present positions, mask) for each target of pairs z, argument 0. Where targets are many
+// each is left to one thread, which then need not wait for others: f's own parallel regions have one thread.
 template <class T, class F>
 void each_target(const Arguments& x, const float* mask, F&& f) {
   i64 n = x.size(0, 1), c = x.size(0, 2);
   require_multiple(c, STEP, "c_z");
-  for (i64 target = 0; target < x.size(0, 0) / n; ++target)
+  i64 n_target = x.size(0, 0) / n;
+#pragma omp parallel for schedule(dynamic) if (n_target >= TARGETS_PER_THREAD * omp_get_max_threads())
+  for (i64 target = 0; target < n_target; ++target)
     f(target, Square<T>{x.get<T>(0) + target * n * n * c, present(mask + target * n, n), n * c, c}, mask + target * n);
 }
 
@@ -138,15 +147,11 @@ void PairWeightedAveraging(const Arguments& x) {
 void PairBias(const Arguments& x) {
   by_type(x, 0, [&](auto type) {
     using T = decltype(type);
-    i64 n = x.size(0, 1), n_head = x.size(4, 0), width = padded(n);
+    i64 n = x.size(0, 1), n_head = x.size(4, 0);
     each_target<T>(x, x.weight(1), [&](i64 target, Square<T> z, const float* mask) {
-      Buffer<float> wide(n_head * z.n * width);
-      pair_bias(z, mask, x.size(0, 2), n_head, x.weight(2), x.optional(3), x.weight(4), wide.get(), z.n * width, width);
       float* out = x.get<float>(5) + target * n_head * n * n;
-      for (i64 h = 0; h < n_head; ++h)
-        for (i64 i = 0; i < n; ++i)
-          for (i64 j = 0; j < n; ++j)
-            out[(h * n + i) * n + j] = i < z.n && j < z.n ? wide[(h * z.n + i) * width + j] : MASKED;
+      pair_bias(z, mask, x.size(0, 2), n_head, x.weight(2), x.optional(3), x.weight(4), out, n * n, n);
+      for (i64 h = 0; h < n_head; ++h) std::fill(out + (h * n + z.n) * n, out + (h + 1) * n * n, MASKED);
     });
   });
 }
@@ -243,11 +248,25 @@ void WindowAttention(const Arguments& x) {
                    n_sample, n_window, n_query, x.size(5, 3), n_head, wide / n_head, x.get<float>(6));
 }
 
+// x [..][k], weight [m][k] in bfloat16, bias, out [..][m].
+void NarrowLinear(const Arguments& x) {
+  i64 k = x.size(0, -1);
+  require_multiple(k, 2, "the width");
+  narrow_linear(x.weight(0), x.rows(0), k, x.get<const bf16>(1), x.optional(2), x.size(1, 0), x.get<float>(3));
+}
+
+// x [..][k], weights [hidden][k] twice and [m][hidden] in bfloat16, out [..][m].
+void NarrowTransition(const Arguments& x) {
+  i64 k = x.size(0, -1), hidden = x.size(1, 0);
+  require_multiple(k, 2, "the width");
+  require_multiple(hidden, 2, "the hidden width");
+  narrow_transition(x.weight(0), x.rows(0), k, x.get<const bf16>(1), x.get<const bf16>(2), hidden, x.get<const bf16>(3),
+                    x.size(3, 0), x.get<float>(4));
+}
+
 // x [..][c], weight, bias, out.
 void LayerNorm(const Arguments& x) {
-  i64 c = x.size(0, -1), n = 1;
-  for (int i = 0; i + 1 < x.ndims[0]; ++i) n *= x.size(0, i);
-  layer_norm(x.weight(0), x.optional(1), x.optional(2), n, c, x.get<float>(3));
+  layer_norm(x.weight(0), x.optional(1), x.optional(2), x.rows(0), x.size(0, -1), x.get<float>(3));
 }
 
 // a [..][n][c], scale and shift [n][c], out.

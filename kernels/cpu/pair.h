@@ -27,7 +27,7 @@ void gated_projections(const Rows<T> (&weights)[4], i64 start, i64 count, const 
     }
     for (i64 i = 0; i < count * PANEL; i += VL)
       store(out + side * count * PANEL + i,
-            sigmoid(load(products + i)) * load(products + count * PANEL + i) * load(present + i % PANEL));
+            sigmoid<T>(load(products + i)) * load(products + count * PANEL + i) * load(present + i % PANEL));
   }
 }
 
@@ -49,18 +49,19 @@ template <class T>
 void triangle_multiplication(Square<T> z, Square<T> source, const float* mask, i64 c, i64 hidden,
                              const TriangleMultiplication& p) {
   i64 n = z.n, width = padded(n), k_size = packed<T>(n), channel = width * k_size;
-  i64 chunk = hidden < TRIANGLE_CHANNELS ? hidden : TRIANGLE_CHANNELS, widest = hidden > c ? hidden : c;
+  i64 chunk = hidden < TRIANGLE_CHANNELS ? hidden : TRIANGLE_CHANNELS;
   const Rows<T> weights[4] = {{p.a_gate, hidden, c}, {p.a, hidden, c}, {p.b_gate, hidden, c}, {p.b, hidden, c}};
   const Panels<T> gate(p.gate, c, c), out(p.out, c, hidden);
   Buffer<T> x(hidden * n * width);
-  // Mean and scale of 64 positions of source each, the same for all channels.
-  Buffer<float> statistics(n * panels(n) * 2 * PANEL);
+  // Of the positions of source, the same for all channels.
+  Buffer<RowStatistics> statistics(n * n);
   {
     Buffer<E<T>> operands(2 * chunk * channel);
     for (i64 start = 0; start < hidden; start += chunk) {
 #pragma omp parallel
       {
-        Buffer<float> scratch(c * PANEL), products(2 * chunk * PANEL), sides(PACK<T> * 2 * chunk * PANEL), both(PANEL);
+        Buffer<float> products(2 * chunk * PANEL), sides(PACK<T> * 2 * chunk * PANEL), both(PANEL);
+        Buffer<T> rows(PANEL * c);
         Buffer<E<T>> h(packed<T>(c) * PANEL);
 #pragma omp for collapse(2) schedule(dynamic, 4)
         for (i64 k = 0; k < k_size; ++k)
@@ -74,10 +75,14 @@ void triangle_multiplication(Square<T> z, Square<T> source, const float* mask, i
                 continue;
               }
               for (i64 j = 0; j < PANEL; ++j) both[j] = j < count ? mask[i + j] * mask[row] : 0;
-              float* known = statistics.get() + (row * panels(n) + i / PANEL) * 2 * PANEL;
-              to_channels(source.at(row, i), source.column, count, c, scratch.get());
-              if (start == 0) channel_statistics(scratch.get(), c, known);
-              normalise<T>(scratch.get(), c, known, p.norm_in, p.norm_in_bias, h.get());
+              for (i64 j = 0; j < count; ++j) {
+                const T* x = source.at(row, i + j);
+                RowStatistics& of = statistics[row * n + i + j];
+                if (start == 0) of = RowStatistics(x, c);
+                norm_row(x, c, of, p.norm_in, p.norm_in_bias, rows.get() + j * c);
+              }
+              std::memset(rows.get() + count * c, 0, (PANEL - count) * c * sizeof(T));
+              to_panel(rows.get(), c, h.get());
               gated_projections<T>(weights, start, chunk, h.get(), both.get(), products.get(), side);
             }
             for (i64 r = 0; r < 2 * chunk; ++r)
@@ -98,48 +103,57 @@ void triangle_multiplication(Square<T> z, Square<T> source, const float* mask, i
   }
 #pragma omp parallel
   {
-    Buffer<float> scratch(widest * PANEL), gates(PANEL * c), update(PANEL * c);
-    Buffer<E<T>> h(packed<T>(widest) * PANEL);
+    Buffer<float> channels(hidden * PANEL), gates(PANEL * c), update(PANEL * c);
+    Buffer<T> rows(PANEL * c);
+    Buffer<E<T>> h(packed<T>(hidden) * PANEL);
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 i = 0; i < n; ++i)
       for (i64 j = 0; j < n; j += PANEL) {
         i64 count = panel_rows(n, j);
-        norm_panel(z.at(i, j), z.column, count, c, p.norm_in, p.norm_in_bias, scratch.get(), h.get());
-        gemm(count, c, gate.rows, h.get(), 1, PANEL, gate.data.get(), PANEL, gate.stride, gates.get(), c);
+        norm_rows(z.at(i, j), z.column, count, c, p.norm_in, p.norm_in_bias, rows.get());
+        linear(rows.get(), count, gate, gates.get());
         for (i64 k = 0; k < hidden; ++k)
-          for (i64 q = 0; q < PANEL; q += VL)
-            store(scratch.get() + k * PANEL + q, load(x.get() + (k * n + i) * width + j + q));
-        normalise<T>(scratch.get(), hidden, p.norm_out, p.norm_out_bias, h.get());
+          for (i64 q = 0; q < PANEL; q += VL) {
+            const T* entry = x.get() + (k * n + i) * width + j + q;
+            store(channels.get() + k * PANEL + q, load(entry));
+            // The next panel's: channels are too far apart for the CPU to foresee them.
+            __builtin_prefetch(entry + PANEL);
+          }
+        norm_channels<T>(channels.get(), hidden, p.norm_out, p.norm_out_bias, h.get());
         gemm(count, c, out.rows, h.get(), 1, PANEL, out.data.get(), PANEL, out.stride, update.get(), c);
         for (i64 q = 0; q < count; ++q) {
           T* row = z.at(i, j + q);
           for (i64 k = 0; k < c; k += VL)
-            store(row + k, load(row + k) + load(update.get() + q * c + k) * sigmoid(load(gates.get() + q * c + k)));
+            store(row + k, load(row + k) + load(update.get() + q * c + k) * sigmoid<T>(load(gates.get() + q * c + k)));
         }
       }
   }
 }
 
 // Attention bias of each head: a layer norm and a linear layer of the pairs, plus MASKED for absent keys.
-// out: head h, query i, key j at h * head + i * row + j; written up to whole panels of keys.
+// out: head h, query i, key j at h * head + i * row + j, for all keys up to `row`, which is even for bf16.
 template <class T, class Out>
 void pair_bias(Square<T> z, const float* mask, i64 c, i64 n_head, const float* norm, const float* norm_bias,
                const float* weight, Out* out, i64 head, i64 row) {
   const Rows<T> w(weight, n_head, c);
 #pragma omp parallel
   {
-    Buffer<float> scratch(c * PANEL), products(n_head * PANEL), absent(PANEL);
+    Buffer<float> products(n_head * PANEL), absent(PANEL);
+    Buffer<T> rows(PANEL * c);
     Buffer<E<T>> h(packed<T>(c) * PANEL);
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 i = 0; i < z.n; ++i)
-      for (i64 j = 0; j < z.n; j += PANEL) {
-        i64 count = panel_rows(z.n, j);
+      for (i64 j = 0; j < row; j += PANEL) {
+        i64 count = std::max<i64>(0, std::min(z.n - j, PANEL)), written = panel_rows(row, j);
         for (i64 q = 0; q < PANEL; ++q) absent[q] = q < count ? (1 - mask[j + q]) * MASKED : MASKED;
-        norm_panel(z.at(i, j), z.column, count, c, norm, norm_bias, scratch.get(), h.get());
+        norm_rows(z.at(i, j), z.column, count, c, norm, norm_bias, rows.get());
+        to_panel(rows.get(), c, h.get());
         gemm(n_head, PANEL, w.stride, w.get(), w.stride, 1, h.get(), PANEL, 0, products.get(), PANEL);
-        for (i64 k = 0; k < n_head; ++k)
+        for (i64 k = 0; k < n_head; ++k) {
           for (i64 q = 0; q < PANEL; q += VL)
-            store(out + k * head + i * row + j + q, load(products.get() + k * PANEL + q) + load(absent.get() + q));
+            store(products.get() + k * PANEL + q, load(products.get() + k * PANEL + q) + load(absent.get() + q));
+          to_rows(products.get() + k * PANEL, PANEL, 1, written, out + k * head + i * row + j, row);
+        }
       }
   }
 }
@@ -154,42 +168,40 @@ void triangle_attention(Square<T> z, const float* mask, i64 c, i64 n_head, i64 d
   i64 n = z.n, width = padded(n), wide = n_head * d;
   Buffer<T> bias(n_head * n * width);
   pair_bias(z, mask, c, n_head, p.norm, p.norm_bias, p.bias, bias.get(), n * width, width);
-  const Rows<T> key(p.k, wide, c);
-  const Panels<T> query(p.q, wide, c, 1 / std::sqrt(float(d))), value(p.v, wide, c), gate(p.gate, wide, c),
+  const Panels<T> query(p.q, wide, c, query_scale(d)), key(p.k, wide, c), value(p.v, wide, c), gate(p.gate, wide, c),
       out(p.out, c, wide);
 #pragma omp parallel
   {
-    i64 h_panel = packed<T>(c) * PANEL, k_panel = wide / PACK<T> * PANEL;
-    Buffer<float> scratch((c > wide ? c : wide) * PANEL), rows(PANEL * wide), o(PANEL * wide), update(PANEL * c);
-    Buffer<E<T>> h(panels(n) * h_panel), k(panels(n) * k_panel), v(packed<T>(width) * wide);
-    Buffer<T> q(width * wide), gated(PANEL * wide);
-    AttentionScratch<T> attention(width);
+    i64 k_panel = wide / PACK<T> * PANEL;
+    Buffer<float> rows(PANEL * wide), o(width * wide), update(PANEL * c);
+    Buffer<E<T>> k(panels(n) * k_panel), v(packed<T>(width) * wide);
+    Buffer<T> h(width * c), q(width * wide), converted(PANEL * wide);
+    AttentionScratch<T> attention;
 #pragma omp for schedule(dynamic)
     for (i64 i = 0; i < n; ++i) {
       for (i64 j = 0; j < n; j += PANEL) {
         i64 count = panel_rows(n, j);
-        E<T>* hj = h.get() + j / PANEL * h_panel;
-        norm_panel(z.at(i, j), z.column, count, c, p.norm, p.norm_bias, scratch.get(), hj);
-        gemm(wide, PANEL, key.stride, key.get(), key.stride, 1, hj, PANEL, 0, scratch.get(), PANEL);
-        pack_rows<T>(scratch.get(), PANEL, wide, PANEL, k.get() + j / PANEL * k_panel, PANEL);
-        gemm(PANEL, wide, value.rows, hj, 1, PANEL, value.data.get(), PANEL, value.stride, rows.get(), wide);
-        pack_rows<T>(rows.get(), wide, PANEL, wide, v.get() + j / PACK<T> * wide, wide);
-        gemm(PANEL, wide, query.rows, hj, 1, PANEL, query.data.get(), PANEL, query.stride, rows.get(), wide);
+        T* hj = h.get() + j * c;
+        norm_rows(z.at(i, j), z.column, count, c, p.norm, p.norm_bias, hj);
+        linear(hj, PANEL, key, rows.get());
+        to_rows(rows.get(), wide, PANEL, wide, converted.get(), wide);
+        to_panel(converted.get(), wide, k.get() + j / PANEL * k_panel);
+        linear(hj, PANEL, value, rows.get());
+        for (i64 head = 0; head < n_head; ++head)
+          pack_rows<T>(rows.get() + head * d, wide, PANEL, d, v.get() + (head * width + j) / PACK<T> * d, d);
+        linear(hj, PANEL, query, rows.get());
         to_rows(rows.get(), wide, PANEL, wide, q.get() + j * wide, wide);
       }
+      for (i64 head = 0; head < n_head; ++head)
+        attend<T>(n, n, d, q.get() + head * d, wide, k.get() + head * d / PACK<T> * PANEL, k_panel,
+                  v.get() + head * width / PACK<T> * d, d, bias.get() + head * n * width, width, o.get() + head * d,
+                  wide, attention);
       for (i64 j = 0; j < n; j += PANEL) {
         i64 count = panel_rows(n, j);
-        for (i64 head = 0; head < n_head; ++head)
-          attend<T>(count, n, d, q.get() + j * wide + head * d, wide, k.get() + head * d / PACK<T> * PANEL, k_panel,
-                    v.get() + head * d, wide, bias.get() + (head * n + j) * width, width, o.get() + head * d, wide,
-                    attention);
-        gemm(count, wide, gate.rows, h.get() + j / PANEL * h_panel, 1, PANEL, gate.data.get(), PANEL, gate.stride,
-             rows.get(), wide);
+        linear(h.get() + j * c, count, gate, rows.get());
         for (i64 e = 0; e < count * wide; e += VL)
-          store(o.get() + e, load(o.get() + e) * sigmoid(load(rows.get() + e)));
-        to_rows(o.get(), wide, count, wide, gated.get(), wide);
-        gemm(count, c, out.rows, reinterpret_cast<const E<T>*>(gated.get()), wide / PACK<T>, 1, out.data.get(), PANEL,
-             out.stride, update.get(), c);
+          store(converted.get() + e, load(o.get() + j * wide + e) * sigmoid<T>(load(rows.get() + e)));
+        linear(converted.get(), count, out, update.get());
         for (i64 e = 0; e < count; ++e) add_row(z.at(i, j + e), update.get() + e * c, c);
       }
     }
@@ -212,30 +224,26 @@ struct GatedTransition {
       : p(weights), c(channels), a(p.a, p.hidden, c), b(p.b, p.hidden, c), out(p.out, c, p.hidden) {}
 
   struct Scratch {
-    Buffer<float> channels, left, right, update;
-    Buffer<E<T>> h;
-    Buffer<T> gated;
+    Buffer<float> left, right, update;
+    Buffer<T> h, gated;
 
     Scratch(i64 c, i64 hidden)
-        : channels(c * PANEL),
-          left(PANEL * padded(hidden)),
+        : left(PANEL * padded(hidden)),
           right(PANEL * padded(hidden)),
           update(PANEL * c),
-          h(packed<T>(c) * PANEL),
+          h(PANEL * c),
           gated(PANEL * hidden) {}
   };
 
   // Adds the transition of x [count][c] to it.
   template <class X>
   void operator()(X* x, i64 count, Scratch& s) const {
-    to_channels(x, c, count, c, s.channels.get());
-    normalise<T>(s.channels.get(), c, p.norm, p.norm_bias, s.h.get());
-    gemm(count, p.hidden, a.rows, s.h.get(), 1, PANEL, a.data.get(), PANEL, a.stride, s.left.get(), p.hidden);
-    gemm(count, p.hidden, b.rows, s.h.get(), 1, PANEL, b.data.get(), PANEL, b.stride, s.right.get(), p.hidden);
+    norm_rows(x, c, count, c, p.norm, p.norm_bias, s.h.get());
+    linear(s.h.get(), count, a, s.left.get());
+    linear(s.h.get(), count, b, s.right.get());
     for (i64 i = 0; i < count * p.hidden; i += VL)
-      store(s.gated.get() + i, silu(load(s.left.get() + i)) * load(s.right.get() + i));
-    gemm(count, c, out.rows, reinterpret_cast<const E<T>*>(s.gated.get()), p.hidden / PACK<T>, 1, out.data.get(), PANEL,
-         out.stride, s.update.get(), c);
+      store(s.gated.get() + i, silu<T>(load(s.left.get() + i)) * load(s.right.get() + i));
+    linear(s.gated.get(), count, out, s.update.get());
     add_row(x, s.update.get(), count * c);
   }
 };

@@ -47,14 +47,14 @@ void pair_embedding(Square<T> z, i64 c, const RelativePosition& position, i64 n_
   const Table table(p.relative_position, c, n_table);
 #pragma omp parallel
   {
-    Buffer<float> scratch(c * PANEL), update(PANEL * c);
-    Buffer<E<T>> h(packed<T>(c) * PANEL);
+    Buffer<float> update(PANEL * c);
+    Buffer<T> h(PANEL * c);
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 i = 0; i < z.n; ++i)
       for (i64 j = 0; j < z.n; j += PANEL) {
         i64 count = panel_rows(z.n, j);
-        norm_panel(z.at(i, j), z.column, count, c, p.norm, p.norm_bias, scratch.get(), h.get());
-        gemm(count, c, recycle.rows, h.get(), 1, PANEL, recycle.data.get(), PANEL, recycle.stride, update.get(), c);
+        norm_rows(z.at(i, j), z.column, count, c, p.norm, p.norm_bias, h.get());
+        linear(h.get(), count, recycle, update.get());
         for (i64 q = 0; q < count; ++q) {
           float* u = update.get() + q * c;
           i64 at = i * bond_row + j + q;
@@ -74,23 +74,23 @@ void pair_linear(Square<T> z, i64 c, const float* norm, const float* norm_bias, 
   const Panels<T> w(weight, c_out, c);
 #pragma omp parallel
   {
-    Buffer<float> scratch(c * PANEL), mirror(c * PANEL), products(PANEL * padded(c_out));
-    Buffer<E<T>> h(packed<T>(c) * PANEL);
+    Buffer<float> sums(PANEL * c), products(PANEL * padded(c_out));
+    Buffer<T> h(PANEL * c);
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 i = 0; i < z.n; ++i)
       for (i64 j = 0; j < z.n; j += PANEL) {
         i64 count = panel_rows(z.n, j);
-        to_channels(z.at(i, j), z.column, count, c, scratch.get());
-        if (symmetric) {
-          to_channels(z.at(j, i), z.row, count, c, mirror.get());
-          for (i64 e = 0; e < c * PANEL; e += VL)
-            store(scratch.get() + e, load(scratch.get() + e) + load(mirror.get() + e));
-        }
+        for (i64 q = 0; q < count; ++q)
+          for (i64 k = 0; k < c; k += VL) {
+            vf x = load(z.at(i, j + q) + k);
+            store(sums.get() + q * c + k, symmetric ? x + load(z.at(j + q, i) + k) : x);
+          }
         if (norm)
-          normalise<T>(scratch.get(), c, norm, norm_bias, h.get());
+          norm_rows(sums.get(), c, count, c, norm, norm_bias, h.get());
         else
-          pack_rows<T>(scratch.get(), PANEL, c, PANEL, h.get(), PANEL);
-        gemm(count, c_out, w.rows, h.get(), 1, PANEL, w.data.get(), PANEL, w.stride, products.get(), padded(c_out));
+          to_rows(sums.get(), c, count, c, h.get(), c);
+        gemm(count, c_out, w.rows, reinterpret_cast<const E<T>*>(h.get()), w.rows, 1, w.data.get(), PANEL, w.stride,
+             products.get(), padded(c_out));
         for (i64 q = 0; q < count; ++q)
           for (i64 k = 0; k < c_out; ++k)
             out[i * out_row + (j + q) * c_out + k] = products[q * padded(c_out) + k] + (bias ? bias[k] : 0);
@@ -172,15 +172,15 @@ void diffusion_pairs(Square<const T> z, const float* mask, i64 c, i64 n_head, co
   const FoldedBiases folded(p.blocks, n_head, c), atoms({p.atom_pairs}, p.n_atom_pair, c);
   i64 n_bias = i64(folded.constant.size());
   const Rows<T> bias(folded.weight.data(), n_bias, c);
-  const Panels<T> linear(p.linear, c, 2 * c), atom_pair(atoms.weight.data(), p.n_atom_pair, c);
+  const Panels<T> condition(p.linear, c, 2 * c), atom_pair(atoms.weight.data(), p.n_atom_pair, c);
   const Table table(p.relative_position, c, n_table);
   const GatedTransition<T> first(p.transitions[0], c), second(p.transitions[1], c);
   i64 hidden = p.transitions[0].hidden > p.transitions[1].hidden ? p.transitions[0].hidden : p.transitions[1].hidden;
 #pragma omp parallel
   {
-    Buffer<float> joined(PANEL * 2 * c), scratch(2 * c * PANEL), x(PANEL * c), atom(PANEL * PANEL),
-        products((n_bias + PANEL) * PANEL);
-    Buffer<E<T>> h(packed<T>(2 * c) * PANEL);
+    Buffer<float> joined(PANEL * 2 * c), x(PANEL * c), atom(PANEL * PANEL), products((n_bias + PANEL) * PANEL);
+    Buffer<T> h(PANEL * 2 * c);
+    Buffer<E<T>> panel(packed<T>(c) * PANEL);
     typename GatedTransition<T>::Scratch transitions(c, hidden);
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 i = 0; i < z.n; ++i)
@@ -192,20 +192,19 @@ void diffusion_pairs(Square<const T> z, const float* mask, i64 c, i64 n_head, co
           for (i64 k = 0; k < c; k += VL) store(row + k, load(z.at(i, j + q) + k));
           position.add(i * position_row + j + q, table, row + c);
         }
-        to_channels(joined.get(), 2 * c, PANEL, 2 * c, scratch.get());
-        normalise<T>(scratch.get(), 2 * c, p.norm, p.norm_bias, h.get());
-        gemm(PANEL, c, linear.rows, h.get(), 1, PANEL, linear.data.get(), PANEL, linear.stride, x.get(), c);
+        norm_rows(joined.get(), 2 * c, PANEL, 2 * c, p.norm, p.norm_bias, h.get());
+        linear(h.get(), PANEL, condition, x.get());
         first(x.get(), PANEL, transitions);
         second(x.get(), PANEL, transitions);
-        to_channels(x.get(), c, PANEL, c, scratch.get());
-        normalise<T>(scratch.get(), c, nullptr, nullptr, h.get());
-        gemm(n_bias, PANEL, bias.stride, bias.get(), bias.stride, 1, h.get(), PANEL, 0, products.get(), PANEL);
+        norm_rows(x.get(), c, PANEL, c, nullptr, nullptr, h.get());
+        to_panel(h.get(), c, panel.get());
+        gemm(n_bias, PANEL, bias.stride, bias.get(), bias.stride, 1, panel.get(), PANEL, 0, products.get(), PANEL);
         for (i64 r = 0; r < n_bias; ++r)
           for (i64 q = 0; q < count; ++q)
             from_float(products[r * PANEL + q] + folded.constant[r] + (1 - mask[j + q]) * MASKED,
                        biases[r * bias_head + i * bias_row + j + q]);
-        gemm(PANEL, p.n_atom_pair, atom_pair.rows, h.get(), 1, PANEL, atom_pair.data.get(), PANEL, atom_pair.stride,
-             atom.get(), PANEL);
+        gemm(PANEL, p.n_atom_pair, atom_pair.rows, reinterpret_cast<const E<T>*>(h.get()), atom_pair.rows, 1,
+             atom_pair.data.get(), PANEL, atom_pair.stride, atom.get(), PANEL);
         for (i64 q = 0; q < count; ++q)
           for (i64 k = 0; k < p.n_atom_pair; ++k)
             atom_pairs[i * atom_row + (j + q) * p.n_atom_pair + k] = atom[q * PANEL + k] + atoms.constant[k];
@@ -213,40 +212,12 @@ void diffusion_pairs(Square<const T> z, const float* mask, i64 c, i64 n_head, co
   }
 }
 
-struct RowStatistics {
-  float mean, scale;
-
-  RowStatistics(const float* row, i64 c) {
-    i64 whole = c / VL * VL;
-    vf total{}, squares{};
-    float rest = 0;
-    for (i64 k = 0; k < whole; k += VL) total += load(row + k);
-    mean = sum(total);
-    for (i64 k = whole; k < c; ++k) mean += row[k];
-    mean /= c;
-    for (i64 k = 0; k < whole; k += VL) {
-      vf d = load(row + k) - mean;
-      squares += d * d;
-    }
-    for (i64 k = whole; k < c; ++k) rest += (row[k] - mean) * (row[k] - mean);
-    scale = 1 / std::sqrt((rest + sum(squares)) / c + EPSILON);
-  }
-};
-
 // Layer norm of rows x [n][c] with optional weight and bias [c].
 inline void layer_norm(const float* x, const float* weight, const float* bias, i64 n, i64 c, float* out) {
 #pragma omp parallel for
   for (i64 r = 0; r < n; ++r) {
     const float* row = x + r * c;
-    i64 whole = c / VL * VL;
-    const RowStatistics of(row, c);
-    for (i64 k = 0; k < whole; k += VL) {
-      vf y = (load(row + k) - of.mean) * of.scale;
-      if (weight) y *= load(weight + k);
-      store(out + r * c + k, bias ? y + load(bias + k) : y);
-    }
-    for (i64 k = whole; k < c; ++k)
-      out[r * c + k] = (row[k] - of.mean) * of.scale * (weight ? weight[k] : 1) + (bias ? bias[k] : 0);
+    norm_row(row, c, RowStatistics(row, c), weight, bias, out + r * c);
   }
 }
 
@@ -258,7 +229,7 @@ inline void adaptive_norm(const float* a, const float* scale, const float* shift
     const float *x = a + r * c, *g = scale + r % n * c, *b = shift + r % n * c;
     const RowStatistics of(x, c);
     for (i64 k = 0; k < c; k += VL)
-      store(out + r * c + k, sigmoid(load(g + k)) * ((load(x + k) - of.mean) * of.scale) + load(b + k));
+      store(out + r * c + k, sigmoid<float>(load(g + k)) * ((load(x + k) - of.mean) * of.scale) + load(b + k));
   }
 }
 
@@ -267,7 +238,7 @@ inline void gated_sum(const float* a, const float* gate, const float* x, i64 n_s
 #pragma omp parallel for
   for (i64 r = 0; r < n_sample * n; ++r)
     for (i64 k = 0; k < c; k += VL)
-      store(out + r * c + k, load(a + r * c + k) + sigmoid(load(gate + r % n * c + k)) * load(x + r * c + k));
+      store(out + r * c + k, load(a + r * c + k) + sigmoid<float>(load(gate + r % n * c + k)) * load(x + r * c + k));
 }
 
 }  // namespace PFOLD_ISA

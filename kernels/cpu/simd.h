@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
@@ -51,7 +52,11 @@ inline vf load(const bf16* p) {
   return (vf)(__builtin_convertvector(v, vu) << 16);
 }
 inline void store(bf16* p, vf v) {
+#if defined(__AVX512BF16__)
+  auto h = _mm512_cvtneps_pbh((__m512)v);
+#else
   vh h = __builtin_convertvector(round_bits(v) >> 16, vh);
+#endif
   std::memcpy(p, &h, sizeof h);
 }
 inline float to_float(float x) { return x; }
@@ -93,60 +98,93 @@ constexpr i64 packed(i64 n) {
 }
 
 // Two vectors that are neighbours along the summed axis, as elements.
-inline vu pair_up(vf first, vf second) { return (round_bits(first) >> 16) | (round_bits(second) & 0xffff0000u); }
+inline vu pair_up(vf first, vf second) {
+#if defined(__AVX512BF16__)
+  auto halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
+  const vu interleaved = {0x100000, 0x110001, 0x120002, 0x130003, 0x140004, 0x150005, 0x160006, 0x170007,
+                          0x180008, 0x190009, 0x1a000a, 0x1b000b, 0x1c000c, 0x1d000d, 0x1e000e, 0x1f000f};
+  return (vu)_mm512_permutexvar_epi16((__m512i)interleaved, halves);
+#else
+  return (round_bits(first) >> 16) | (round_bits(second) & 0xffff0000u);
+#endif
+}
 
 inline vf max(vf a, vf b) { return a > b ? a : b; }
 inline vf min(vf a, vf b) { return a < b ? a : b; }
 inline float sum(vf v) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_add_ps((__m512)v);
+#endif
   float s = 0;
   for (int i = 0; i < VL; ++i) s += v[i];
   return s;
 }
 inline float maximum(vf v) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_max_ps((__m512)v);
+#endif
   float m = v[0];
   for (int i = 1; i < VL; ++i) m = v[i] > m ? v[i] : m;
   return m;
 }
 
-// exp(x) to 2e-7 relative (Cephes' polynomial), for x clipped to [-87, 88].
-inline vf exp(vf x) {
+// Coefficients of a polynomial that is 2^r on [0, 1) to a relative error, the lowest power first.
+template <class T>
+struct Exp2;
+template <>
+struct Exp2<float> {  // 1e-7
+  static constexpr float P[] = {0.999999925f,  0.693153073f,   0.240153617f,
+                                0.0558263181f, 0.00898934009f, 0.00187757668f};
+};
+template <>
+struct Exp2<bf16> {  // 8e-5, where bf16 rounds by up to 4e-3
+  static constexpr float P[] = {0.999925219f, 0.69583354f, 0.226067155f, 0.0780245226f};
+};
+
+constexpr float LOG2E = 1.44269504f;
+
+// 2^x as precise as type T is; 0 far below -126, infinity above 128.
+template <class T>
+inline vf exp2(vf x) {
 #if defined(__AVX512F__)
-  x = (vf)_mm512_max_ps((__m512)x, _mm512_set1_ps(-87.0f));
-  vf n = (vf)_mm512_roundscale_ps((__m512)(x * 1.44269504f), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  vf r = (vf)_mm512_reduce_ps((__m512)x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
 #else
-  x = min(max(x, broadcast(-87.0f)), broadcast(88.0f));
+  vf bounded = min(max(x, broadcast(-126.0f)), broadcast(128.0f));
   const vf shift = broadcast(12582912.0f);
-  vf t = x * 1.44269504f + shift;
-  vf n = t - shift;
+  vf t = (bounded - 0.5f) + shift;
+  vf r = bounded - (t - shift);
 #endif
-  vf r = x - n * 0.693359375f;
-  r = r + n * 2.12194440e-4f;
-  vf p = broadcast(1.9875691500e-4f);
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1.0f;
+  constexpr int DEGREE = sizeof(Exp2<T>::P) / sizeof(float) - 1;
+  vf p = broadcast(Exp2<T>::P[DEGREE]);
+#pragma GCC unroll 8
+  for (int i = DEGREE - 1; i >= 0; --i) p = p * r + Exp2<T>::P[i];
 #if defined(__AVX512F__)
-  return (vf)_mm512_scalef_ps((__m512)p, (__m512)n);
+  return (vf)_mm512_scalef_ps((__m512)p, (__m512)x);
 #else
-  return (vf)((vu)p + ((vu)t << 23));
+  return x < -126.0f ? vf{} : (vf)((vu)p + ((vu)t << 23));
 #endif
 }
 
-// 1 / x, by one Newton step from an estimate where the CPU has one. Infinity gives 0.
+// 1 / x as precise as type T is, by an estimate where the CPU has one. Infinity gives 0.
+template <class T>
 inline vf reciprocal(vf x) {
 #if defined(__AVX512F__)
   vf r = (vf)_mm512_rcp14_ps((__m512)x);
+  if constexpr (std::is_same_v<T, bf16>) return r;
   vf error = 1.0f - x * r;
   return error == error ? r + r * error : r;
 #else
   return 1.0f / x;
 #endif
 }
-inline vf sigmoid(vf x) { return reciprocal(1.0f + exp(-x)); }
-inline vf silu(vf x) { return x * sigmoid(x); }
+template <class T>
+inline vf sigmoid(vf x) {
+  return reciprocal<T>(1.0f + exp2<T>(x * -LOG2E));
+}
+template <class T>
+inline vf silu(vf x) {
+  return x * sigmoid<T>(x);
+}
 
 // Transpose a VL x VL block of floats.
 template <int STEP>

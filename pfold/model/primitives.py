@@ -3,7 +3,7 @@
 from mindspore import Tensor
 
 import pfold.ops as kernels
-from pfold.ops.layers import Params, linear, merge_heads, split_heads
+from pfold.ops.layers import Params, merge_heads, split_heads
 
 __all__ = [
     "Params",
@@ -15,6 +15,13 @@ __all__ = [
     "split_heads",
     "transition",
 ]
+
+
+def linear(p: Params, name: str, x: Tensor) -> Tensor:
+    """The linear layer `name`, with or without bias, as the checkpoint has it.  x [..., c_in] -> [..., c_out]."""
+    if name + ".bias" in p:
+        return kernels.affine(x, p[name + ".weight"], p[name + ".bias"])
+    return kernels.affine(x, p[name + ".weight"])
 
 
 def layer_norm(p: Params, name: str, x: Tensor) -> Tensor:

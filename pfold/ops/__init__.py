@@ -11,26 +11,29 @@ import os
 from types import ModuleType
 from typing import Any
 
-from pfold.ops.layers import MASKED, affine, attention, expand, gated_transition
+from pfold.ops.layers import MASKED, attention, expand
 
-__all__ = ["MASKED", "affine", "attention", "backend", "expand", "gated_transition", "identity", "in_place", "use"]
+__all__ = ["MASKED", "attention", "backend", "expand", "identity", "in_place", "use"]
 
 logger = logging.getLogger(__name__)
 
 BACKENDS = ("reference", "cpu", "ascend")
-# What every backend defines; documented in `pfold.ops.reference`.
+# What every backend defines; documented in `pfold.ops.reference` and `pfold.ops.layers`.
 OPERATORS = (
     "adaptive_norm",
+    "affine",
     "after",
     "confidence_pairs",
     "diffusion_pairs",
     "gated_sum",
+    "gated_transition",
     "layer_norm",
     "outer_product_mean",
     "pair_bias",
     "pair_embedding",
     "pair_logits",
     "pair_weighted_averaging",
+    "release_memory",
     "row_transition",
     "symmetric_pair_logits",
     "token_attention",

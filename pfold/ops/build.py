@@ -76,7 +76,8 @@ def _build(compiler: str, library: Path) -> None:
             list(pool.map(_run, commands))
         finished = Path(folder) / library.name
         # Of an inline function that several objects hold the linker keeps the first: it must be the portable one.
-        _run([compiler, *FLAGS, "-shared", str(SOURCES / "library.cpp"), *objects.values(), "-o", finished])
+        common = [SOURCES / name for name in ("library.cpp", "memory.cpp")]
+        _run([compiler, *FLAGS, "-shared", *common, *objects.values(), "-o", finished])
         os.replace(finished, library)
 
 

@@ -12,6 +12,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, ops
 
+from pfold.ops import layers
 from pfold.ops.build import kernel_library
 from pfold.ops.layers import Params
 
@@ -60,6 +61,14 @@ def _logits_shape(z: Shape, mask: Shape, norm: Shape, offset: Shape, weight: Sha
     return [z[0], z[1], weight[0]]
 
 
+def _linear_shape(x: Shape, weight: Shape, bias: Shape) -> list[int]:
+    return [*x[:-1], weight[0]]
+
+
+def _transition_shape(x: Shape, weight_a: Shape, weight_b: Shape, weight_out: Shape) -> list[int]:
+    return [*x[:-1], weight_out[0]]
+
+
 # Inputs of DiffusionPairs before the three of the atom pairs and of each block.
 _DIFFUSION_INPUTS = 20
 
@@ -89,6 +98,8 @@ _confidence_pairs = _operator("ConfidencePairs", _first, _first)
 _diffusion_pairs = _operator("DiffusionPairs", _diffusion_shapes, _diffusion_types)
 _token_attention = _operator("TokenAttention", _first, _first)
 _window_attention = _operator("WindowAttention", _first, _first)
+_narrow_linear = _operator("NarrowLinear", _linear_shape, _first)
+_narrow_transition = _operator("NarrowTransition", _transition_shape, _first)
 _layer_norm = _operator("LayerNorm", _first, _first)
 _adaptive_norm = _operator("AdaptiveNorm", _first, _first)
 _gated_sum = _operator("GatedSum", _first, _first)
@@ -228,6 +239,20 @@ def window_attention(q: Tensor, k: Tensor, v: Tensor, gate: Tensor, keys: Tensor
     return _window_attention(q, k, v, gate, keys, bias)
 
 
+def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """See `pfold.ops.layers`."""
+    if weight.dtype == ms.bfloat16 and x.dtype == ms.float32:
+        return _narrow_linear(x, weight, _NONE if bias is None else bias)
+    return layers.affine(x, weight, bias)
+
+
+def gated_transition(x: Tensor, weight_a: Tensor, weight_b: Tensor, weight_out: Tensor) -> Tensor:
+    """See `pfold.ops.layers`."""
+    if weight_a.dtype == ms.bfloat16 and x.dtype == ms.float32:
+        return _narrow_transition(x, weight_a, weight_b, weight_out)
+    return layers.gated_transition(x, weight_a, weight_b, weight_out)
+
+
 def layer_norm(p: Params, name: str, x: Tensor) -> Tensor:
     """See `pfold.ops.layers`."""
     return _layer_norm(x, p[name + ".weight"], _optional(p, name + ".bias"))
@@ -246,6 +271,11 @@ def gated_sum(a: Tensor, gate: Tensor, x: Tensor) -> Tensor:
 def after(z: Tensor, read: Tensor) -> Tensor:
     """See `pfold.ops.reference`: no update in place may overtake what still reads z."""
     return _depend(z, read)
+
+
+def release_memory() -> None:
+    """See `pfold.ops.reference`."""
+    _library.pfold_release_memory()
 
 
 def updated(z: Tensor) -> Tensor:

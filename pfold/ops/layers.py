@@ -1,6 +1,6 @@
 """Layers in plain MindSpore that every backend has: linear, layer norm, attention, transition.
 
-Weights are float32 and are cast to the type of what they meet. Every function runs eagerly and inside `ms.jit`; shapes
+Every function runs eagerly and inside `ms.jit`; shapes
 are static, so the chunk loops unroll when a graph is compiled.
 """
 
@@ -47,9 +47,13 @@ def normalise(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = Non
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x [..., c_in] times weight [c_out, c_in] transposed, plus bias [c_out] -> [..., c_out]."""
+    """x [..., c_in] times weight [c_out, c_in] transposed, plus bias [c_out] -> [..., c_out] of x's type.
+
+    Where one of x and weight is bfloat16, so is the product.
+    """
     c_out = weight.shape[0]
-    y = _matmul_transposed(x.reshape((-1, x.shape[-1])), weight.astype(x.dtype))
+    rows = x.reshape((-1, x.shape[-1])).astype(weight.dtype if weight.dtype == mstype.bfloat16 else x.dtype)
+    y = _matmul_transposed(rows, weight.astype(rows.dtype)).astype(x.dtype)
     if bias is not None:
         y = ops.bias_add(y, bias.astype(x.dtype))
     return y.reshape(x.shape[:-1] + (c_out,))

@@ -9,12 +9,14 @@ from typing import Any
 
 from mindspore import Tensor, ops
 
+from pfold.ops import OPERATORS
 from pfold.ops.chunks import row_chunks
 from pfold.ops.layers import (
     Params,
     affine,
     attention,
     expand,
+    gated_transition,
     key_bias,
     layer_norm,
     linear,
@@ -24,6 +26,8 @@ from pfold.ops.layers import (
     split_heads,
     transition,
 )
+
+__all__ = list(OPERATORS)
 
 # Channels of a head of triangle attention (AF3 supplement, section 3.6).
 TRIANGLE_HEAD_CHANNELS = 32
@@ -310,6 +314,10 @@ def gated_sum(a: Tensor, gate: Tensor, x: Tensor) -> Tensor:
 def after(z: Tensor, read: Tensor) -> Tensor:
     """The pairs (or alignment) z once `read` has been computed from them: what later updates start from."""
     return z
+
+
+def release_memory() -> None:
+    """Give back scratch memory that operators keep from one to the next; called between stages."""
 
 
 def updated(z: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
+import pfold.ops as kernels
 from pfold.confidence import confidence_of_sample, contact_probabilities
 from pfold.features.device import (
     alignment_rows,
@@ -117,6 +118,7 @@ class Fold:
             self._record(f"trunk_{cycle}_0", s, 1)
             self._record(f"trunk_{cycle}_1", z, 2)
         self.s, self.z = s, z
+        kernels.release_memory()
 
     def _alignment_rows(self, cycle: int, seeds: Sequence[int] | None) -> Params:
         arrays = []
@@ -169,6 +171,7 @@ class Fold:
                 sampler.update(step, noisy[i], denoised[:, start : start + self.n_atom[i]])
             if self.stages is not None:
                 self.stages[f"stage_denoised_{step}_0"] = denoised[:, : self.n_atom[0]]
+        kernels.release_memory()
         return [sampler.x for sampler in samplers]
 
     def confidence(self, coordinate: Sequence[np.ndarray], n_cycle: int, logits: bool) -> list[dict[str, Any]]:
@@ -191,6 +194,7 @@ class Fold:
         for output, mine_of in zip(outputs, kept, strict=True):
             for key in mine_of[0] if mine_of else ():
                 output[key] = np.stack([mine[key] for mine in mine_of])
+        kernels.release_memory()
         return outputs
 
     def _confidence_logits(self, positions: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:

@@ -5,6 +5,7 @@ the tensors passed in have changed. The functions here return the tensors to go 
 """
 
 import functools
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -182,9 +183,14 @@ def zeros(shape: tuple[int, ...], dtype: str) -> Tensor:
     return ops.zeros(shape, ms.bfloat16 if dtype == "bfloat16" else ms.float32)
 
 
-def place(names: Any, weights: Mapping[str, np.ndarray]) -> Any:
-    """Turn a nested dict of checkpoint names into float32 tensors of the checkpoint."""
-    return _map_leaves(names, lambda name: Tensor(np.ascontiguousarray(weights[name], np.float32)))
+def place(names: Any, weights: Mapping[str, np.ndarray], narrow: re.Pattern[str] | None = None) -> Any:
+    """Turn a nested dict of checkpoint names into tensors: bfloat16 for names that `narrow` finds, float32 for others."""
+
+    def placed(name: str) -> Tensor:
+        tensor = Tensor(np.ascontiguousarray(weights[name], np.float32))
+        return tensor.astype(ms.bfloat16) if narrow and narrow.search(name) else tensor
+
+    return _map_leaves(names, placed)
 
 
 def as_input(tree: Any) -> Any:

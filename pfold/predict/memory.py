@@ -1,7 +1,7 @@
 """The memory plan: predicted peak of a prediction by stage, and how many targets of a bucket fit into one pass.
 
 The fused operators fix what exists beside the pairs: the model of `predicted_memory` counts it. MindSpore keeps memory
-that a stage has freed for later ones, so its share is the largest so far; the operators' own buffers go back at once.
+that a stage has freed for later ones, so its share is the largest so far; the operators' own goes back after a stage.
 """
 
 import functools

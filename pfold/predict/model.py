@@ -1,5 +1,6 @@
 """The model as users call it: `load_model(...)`, `Model.predict(...)` and `Model.predict_batch(...)`."""
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,8 +19,15 @@ from pfold.weights.load import load_weights
 from pfold.weights.published import ModelSettings, model_settings
 from pfold.weights.tree import nest
 
-# Of pairs, alignments and their products. Sums, layer norms, softmax, singles, sampler and scores are in float32.
+# Of pairs, alignments, matrix products and most weights. Singles, atoms, sums, layer norms, softmax, sampler and scores
+# are in float32.
 DTYPES = ("float32", "bfloat16")
+# Weights that are bfloat16 in such a model: of the linear layers on singles and atoms that every block repeats. The
+# operators on pairs round theirs as they go.
+_NARROW = re.compile(
+    r"(^|\.)(pairformer_stack\.blocks\.\d+\.(attention_pair_bias\.attention|single_transition)"
+    r"|^diffusion_module\.(.+\.)?diffusion_transformer\.blocks\.\d+)\.(?!.*linear_nobias_z)(.*\.)?linear\w*\.weight$"
+)
 Weights = str | Path | Mapping[str, np.ndarray] | None
 # A seed, or a recorded stream (`pfold.predict.noise.Noise`).
 NoiseArgument = int | Mapping[str, np.ndarray]
@@ -29,7 +37,7 @@ def load_model(name: str, weights: Weights = None, dtype: str = "float32") -> "M
     """Load a published model.
 
     weights: path of a .safetensors or published .pt file, a mapping of checkpoint name -> float32 array, or None for
-    the published file in the cache directory. dtype: "float32" or "bfloat16", of pairs, alignments and their products.
+    the published file in the cache directory. dtype: "float32" or "bfloat16", of pairs, alignments and products.
     Raises ConfigError for an unknown model or dtype, WeightsError for a missing or wrong checkpoint.
     """
     settings = model_settings(name)
@@ -49,7 +57,7 @@ class Model:
     def __init__(self, settings: ModelSettings, weights: Mapping[str, np.ndarray], dtype: str = "float32") -> None:
         self.settings, self.dtype = settings, dtype
         # One tensor after another goes to the device: no second copy of the checkpoint is held.
-        self.params = place(nest({name: name for name in weights}), weights)
+        self.params = place(nest({name: name for name in weights}), weights, _NARROW if dtype == "bfloat16" else None)
 
     def predict(
         self,

@@ -1,0 +1,68 @@
+// Large blocks of memory that operators take one after another.
+#include "memory.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <mutex>
+#include <vector>
+
+namespace {
+
+struct Block {
+  void* data;
+  std::size_t bytes;
+};
+
+std::mutex mutex;
+std::vector<Block> idle;
+std::size_t in_use = 0, idle_bytes = 0, most_in_use = 0;
+
+bool smaller(const Block& a, const Block& b) { return a.bytes < b.bytes; }
+
+void drop_largest() {
+  auto largest = std::max_element(idle.begin(), idle.end(), smaller);
+  idle_bytes -= largest->bytes;
+  std::free(largest->data);
+  idle.erase(largest);
+}
+
+}  // namespace
+
+// At least `bytes` of memory, whose real size it is set to; null where there is none.
+void* take_block(std::size_t& bytes) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  auto fitting = idle.end();
+  for (auto block = idle.begin(); block != idle.end(); ++block)
+    if (block->bytes >= bytes && (fitting == idle.end() || smaller(*block, *fitting))) fitting = block;
+  if (fitting != idle.end()) {
+    void* data = fitting->data;
+    bytes = fitting->bytes;
+    idle.erase(fitting);
+    in_use += bytes, idle_bytes -= bytes;
+    return data;
+  }
+  constexpr std::size_t huge = std::size_t(2) << 20;
+  bytes = (bytes + huge - 1) / huge * huge;
+  in_use += bytes;
+  most_in_use = std::max(most_in_use, in_use);
+  while (in_use + idle_bytes > most_in_use) drop_largest();
+  void* data = std::aligned_alloc(huge, bytes);
+#ifdef MADV_HUGEPAGE
+  if (data) madvise(data, bytes, MADV_HUGEPAGE);
+#endif
+  return data;
+}
+
+void return_block(void* data, std::size_t bytes) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  in_use -= bytes, idle_bytes += bytes;
+  idle.push_back({data, bytes});
+}
+
+// Gives back what no operator has in use.
+extern "C" void pfold_release_memory() {
+  const std::lock_guard<std::mutex> lock(mutex);
+  while (!idle.empty()) drop_largest();
+  most_in_use = in_use;
+}
