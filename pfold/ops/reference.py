@@ -9,14 +9,12 @@ from typing import Any
 
 from mindspore import Tensor, ops
 
-from pfold.ops import OPERATORS
 from pfold.ops.chunks import row_chunks
 from pfold.ops.layers import (
     Params,
     affine,
     attention,
     expand,
-    gated_transition,
     key_bias,
     layer_norm,
     linear,
@@ -26,8 +24,7 @@ from pfold.ops.layers import (
     split_heads,
     transition,
 )
-
-__all__ = list(OPERATORS)
+from pfold.ops.layers import gated_transition as gated_transition
 
 # Channels of a head of triangle attention (AF3 supplement, section 3.6).
 TRIANGLE_HEAD_CHANNELS = 32

@@ -184,11 +184,11 @@ def zeros(shape: tuple[int, ...], dtype: str) -> Tensor:
 
 
 def place(names: Any, weights: Mapping[str, np.ndarray], narrow: re.Pattern[str] | None = None) -> Any:
-    """Turn a nested dict of checkpoint names into tensors: bfloat16 for names that `narrow` finds, float32 for others."""
+    """Turn a nested dict of checkpoint names into tensors: bfloat16 where `narrow` finds the name, else float32."""
 
     def placed(name: str) -> Tensor:
-        tensor = Tensor(np.ascontiguousarray(weights[name], np.float32))
-        return tensor.astype(ms.bfloat16) if narrow and narrow.search(name) else tensor
+        array = np.ascontiguousarray(weights[name], np.float32)
+        return Tensor(array, ms.bfloat16) if narrow and narrow.search(name) else Tensor(array)
 
     return _map_leaves(names, placed)
 

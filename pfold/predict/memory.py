@@ -63,8 +63,8 @@ def predicted_memory(
     z = pairs * model.c_z * width
     rows = padded_rows(min(n_msa, model.max_msa_rows)) * float(n_target * n_token)
     base = RUNTIME + WEIGHT_COPIES * _weight_bytes(model) + pairs * PAIR_FEATURES
-    # Operators work on one target after another.
-    operators = (z + pairs * (TRIANGLE_OPERANDS * width + 4 * TOKEN_HEADS)) / n_target
+    # Operators work on one target after another, or on four at most where there are many (kernels/cpu/operators.cpp).
+    operators = (z + pairs * (TRIANGLE_OPERANDS * width + 4 * TOKEN_HEADS)) * min(n_target, 4) / n_target
 
     trunk = z + MSA_COPIES * rows * model.c_m * 4 + rows * model.c_m * width
     atoms = float(n_target * n_atom) * ATOM_BYTES * (1 + 0.1 * (n_sample - 1))
