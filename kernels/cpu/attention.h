@@ -7,10 +7,10 @@ namespace PFOLD_ISA {
 
 // Additive bias of an absent key: its weight vanishes.
 constexpr float MASKED = -1e9f;
-// Weights that are alive at once fit the first cache.
+// Queries and keys whose weights are alive at once: they fit the first cache.
 constexpr i64 QUERIES = 24, KEYS = 256;
 
-// What `attend` takes for `scale` times the products of queries and keys: powers of two are cheaper than those of e.
+// What queries of d channels are multiplied with for `attend`, whose weights are powers of two.
 inline float query_scale(i64 d) { return LOG2E / std::sqrt(float(d)); }
 
 template <class T>

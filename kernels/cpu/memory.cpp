@@ -9,6 +9,8 @@
 
 namespace {
 
+constexpr std::size_t HUGE_PAGE = std::size_t(2) << 20;
+
 struct Block {
   void* data;
   std::size_t bytes;
@@ -27,36 +29,48 @@ void drop_largest() {
   idle.erase(largest);
 }
 
-}  // namespace
-
-// At least `bytes` of memory, whose real size it is set to; null where there is none.
-void* take_block(std::size_t& bytes) {
-  const std::lock_guard<std::mutex> lock(mutex);
+// The smallest idle block that holds `bytes`.
+std::vector<Block>::iterator find_fitting(std::size_t bytes) {
   auto fitting = idle.end();
   for (auto block = idle.begin(); block != idle.end(); ++block)
     if (block->bytes >= bytes && (fitting == idle.end() || smaller(*block, *fitting))) fitting = block;
-  if (fitting != idle.end()) {
-    void* data = fitting->data;
-    bytes = fitting->bytes;
-    idle.erase(fitting);
-    in_use += bytes, idle_bytes -= bytes;
-    return data;
-  }
-  constexpr std::size_t huge = std::size_t(2) << 20;
-  bytes = (bytes + huge - 1) / huge * huge;
-  in_use += bytes;
-  most_in_use = std::max(most_in_use, in_use);
-  while (in_use + idle_bytes > most_in_use) drop_largest();
-  void* data = std::aligned_alloc(huge, bytes);
+  return fitting;
+}
+
+void* new_block(std::size_t bytes) {
+  most_in_use = std::max(most_in_use, in_use + bytes);
+  while (in_use + bytes + idle_bytes > most_in_use) drop_largest();
+  void* data = std::aligned_alloc(HUGE_PAGE, bytes);
 #ifdef MADV_HUGEPAGE
   if (data) madvise(data, bytes, MADV_HUGEPAGE);
 #endif
   return data;
 }
 
+}  // namespace
+
+// At least `bytes` of memory, whose real size it is set to; null where there is none.
+void* take_block(std::size_t& bytes) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  void* data;
+  auto fitting = find_fitting(bytes);
+  if (fitting != idle.end()) {
+    data = fitting->data;
+    bytes = fitting->bytes;
+    idle_bytes -= bytes;
+    idle.erase(fitting);
+  } else {
+    bytes = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    data = new_block(bytes);
+  }
+  if (data) in_use += bytes;
+  return data;
+}
+
 void return_block(void* data, std::size_t bytes) {
   const std::lock_guard<std::mutex> lock(mutex);
-  in_use -= bytes, idle_bytes += bytes;
+  in_use -= bytes;
+  idle_bytes += bytes;
   idle.push_back({data, bytes});
 }
 

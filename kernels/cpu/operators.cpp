@@ -4,6 +4,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <exception>
 #include <stdexcept>
 #include <string>
 
@@ -40,9 +41,18 @@ void each_target(const Arguments& x, const float* mask, F&& f) {
   i64 n = x.size(0, 1), c = x.size(0, 2);
   require_multiple(c, STEP, "c_z");
   i64 n_target = x.size(0, 0) / n;
+  std::exception_ptr failure;  // None may leave a parallel region.
 #pragma omp parallel for schedule(dynamic) if (n_target >= TARGETS_PER_THREAD * omp_get_max_threads())
-  for (i64 target = 0; target < n_target; ++target)
-    f(target, Square<T>{x.get<T>(0) + target * n * n * c, present(mask + target * n, n), n * c, c}, mask + target * n);
+  for (i64 target = 0; target < n_target; ++target) {
+    try {
+      f(target, Square<T>{x.get<T>(0) + target * n * n * c, present(mask + target * n, n), n * c, c},
+        mask + target * n);
+    } catch (...) {
+#pragma omp critical
+      failure = std::current_exception();
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
 }
 
 // z, mask, ten weights, token.

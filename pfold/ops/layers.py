@@ -1,7 +1,6 @@
 """Layers in plain MindSpore that every backend has: linear, layer norm, attention, transition.
 
-Every function runs eagerly and inside `ms.jit`; shapes
-are static, so the chunk loops unroll when a graph is compiled.
+Every function runs eagerly and inside `ms.jit`; shapes are static, so the chunk loops unroll when a graph is compiled.
 """
 
 from typing import Any
