@@ -128,10 +128,14 @@ struct Panels {
   }
 };
 
-// Linear layer of rows x [count][k], k even for bf16 -> out [count][n]; n is a multiple of VL.
+// Linear layer of rows x [count][k], k even for bf16 -> out [count][n], rows out_row apart, which hold whole vectors.
+template <class T>
+void linear(const T* x, i64 count, const Panels<T>& w, float* out, i64 out_row) {
+  gemm(count, w.n, w.rows, reinterpret_cast<const E<T>*>(x), w.rows, 1, w.data.get(), PANEL, w.stride, out, out_row);
+}
 template <class T>
 void linear(const T* x, i64 count, const Panels<T>& w, float* out) {
-  gemm(count, w.n, w.rows, reinterpret_cast<const E<T>*>(x), w.rows, 1, w.data.get(), PANEL, w.stride, out, w.n);
+  linear(x, count, w, out, w.n);
 }
 
 // Weights [n][k] as rows: what `gemm` takes as a. k must be even for bf16.

@@ -89,8 +89,7 @@ void pair_linear(Square<T> z, i64 c, const float* norm, const float* norm_bias, 
           norm_rows(sums.get(), c, count, c, norm, norm_bias, h.get());
         else
           to_rows(sums.get(), c, count, c, h.get(), c);
-        gemm(count, c_out, w.rows, reinterpret_cast<const E<T>*>(h.get()), w.rows, 1, w.data.get(), PANEL, w.stride,
-             products.get(), padded(c_out));
+        linear(h.get(), count, w, products.get(), padded(c_out));
         for (i64 q = 0; q < count; ++q)
           for (i64 k = 0; k < c_out; ++k)
             out[i * out_row + (j + q) * c_out + k] = products[q * padded(c_out) + k] + (bias ? bias[k] : 0);
@@ -203,8 +202,7 @@ void diffusion_pairs(Square<const T> z, const float* mask, i64 c, i64 n_head, co
           for (i64 q = 0; q < count; ++q)
             from_float(products[r * PANEL + q] + folded.constant[r] + (1 - mask[j + q]) * MASKED,
                        biases[r * bias_head + i * bias_row + j + q]);
-        gemm(PANEL, p.n_atom_pair, atom_pair.rows, reinterpret_cast<const E<T>*>(h.get()), atom_pair.rows, 1,
-             atom_pair.data.get(), PANEL, atom_pair.stride, atom.get(), PANEL);
+        linear(h.get(), PANEL, atom_pair, atom.get(), PANEL);
         for (i64 q = 0; q < count; ++q)
           for (i64 k = 0; k < p.n_atom_pair; ++k)
             atom_pairs[i * atom_row + (j + q) * p.n_atom_pair + k] = atom[q * PANEL + k] + atoms.constant[k];

@@ -143,7 +143,7 @@ struct Exp2<bf16> {  // 8e-5, where bf16 rounds by up to 4e-3
 
 constexpr float LOG2E = 1.44269504f;
 
-// 2^x as precise as type T is; 0 far below -126, infinity above 128.
+// 2^x as precise as type T is; 0 far below -126, over 1e38 from 128 on.
 template <class T>
 inline vf exp2(vf x) {
 #if defined(__AVX512F__)
