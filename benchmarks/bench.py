@@ -1,27 +1,31 @@
 """Benchmarks pfold, beside the reference where its environment is given; writes benchmarks/RESULTS.md.
 
 Usage: python benchmarks/bench.py --features FEATURES.npz [--reference PYTHON GOLDEN.py] [--repeat 3]
+           [--scaling 128 256 512]
 The reference is run by its own script (golden.py of the project's reference tools) on the same features, weights and
-settings, in turn with pfold: one process a measurement.
+settings, in turn with pfold: one process a measurement. This process must not import MindSpore: that sets
+OMP_NUM_THREADS=1 for every process started from then on.
 """
 
 import argparse
 import datetime
+import importlib.metadata
 import json
 import os
 import platform
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import mindspore
 import numpy as np
+from synthetic import random_features
 
-import pfold
-import pfold.ops
+from pfold.predict.memory import predicted_memory
+from pfold.weights.published import model_settings
 
 FOLDER = Path(__file__).parent
 COLUMNS = ("total", "trunk", "diffusion", "confidence", "compile", "peak")
@@ -29,6 +33,11 @@ COLUMNS = ("total", "trunk", "diffusion", "confidence", "compile", "peak")
 SETTINGS = {"n_cycle": 4, "n_step": 5, "n_sample": 1}
 MODELS = ("protenix_tiny_default_v0.5.0", "protenix_mini_default_v0.5.0")
 DTYPES = ("float32", "bfloat16")
+# What the scaling table folds: random proteins of these lengths, the reference up to a length that it folds in minutes.
+SCALING = (128, 256, 512)
+SCALING_ROWS = 512
+SCALING_SETTINGS = {"n_cycle": 1, "n_step": 2, "n_sample": 1}
+LONGEST_OF_REFERENCE = 256
 
 
 def fold(features: Path, model: str, dtype: str, rows: int, settings: dict[str, int]) -> dict[str, float]:
@@ -93,19 +102,39 @@ def fold_table(
     return "\n".join(lines)
 
 
+def scaling_table(lengths: Sequence[int], reference: Sequence[Path] | None, model: str) -> str:
+    """One fold of a random protein of each length; the peak beside what the memory plan predicts."""
+    lines = [
+        "| tokens | by | total (s) | trunk | diffusion | confidence | compile | peak RSS (MiB) | predicted | ratio |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for n_token in lengths:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "features.npz"
+            features = random_features(n_token, SCALING_ROWS)
+            np.savez(file, **features)
+            runs: dict[str, dict[str, float]] = {}
+            if reference and n_token <= LONGEST_OF_REFERENCE:
+                runs["reference, float32"] = fold_reference(reference, file, model, 0, SCALING_SETTINGS)
+            for dtype in DTYPES:
+                sizes = n_token, len(features["ref_pos"]), SCALING_ROWS, SCALING_SETTINGS["n_sample"]
+                predicted = predicted_memory(model_settings(model), dtype, *sizes).peak / 2**20
+                runs[f"pfold, {dtype}"] = fold(file, model, dtype, 0, SCALING_SETTINGS) | {"predicted": predicted}
+        base = runs.get("reference, float32")
+        for by, run in runs.items():
+            cells = [f"{run[key]:.1f}" if key in run else "-" for key in COLUMNS]
+            predicted_cell = f"{run['predicted']:.0f}" if "predicted" in run else "-"
+            ratio = f"{base['total'] / run['total']:.2f}" if base else "-"
+            lines.append(f"| {n_token:,} | {by} | {' | '.join(cells)} | {predicted_cell} | {ratio} |")
+    return "\n".join(lines)
+
+
 def machine() -> str:
     """What this was measured on."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-    operators = ""
-    if pfold.ops.backend() == "cpu":
-        from pfold.ops import cpu as fused
-
-        operators = f", operators for {fused.instruction_set()}"
-    return (
-        f"{datetime.date.today()}; {os.cpu_count()} cores of {cpu}{operators}; Python {platform.python_version()}, "
-        f"MindSpore {mindspore.__version__}, pfold {pfold.__version__}."
-    )
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("mindspore", "pfold"))
+    return f"{datetime.date.today()}; {os.cpu_count()} cores of {cpu}; Python {platform.python_version()}, {versions}."
 
 
 def main() -> None:
@@ -118,6 +147,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=0, help="alignment rows to keep (default: all)")
     for name, default in SETTINGS.items():
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--scaling", type=int, nargs="*", default=SCALING, help="lengths of the scaling table")
     parser.add_argument("--output", type=Path, default=FOLDER / "measured.md")
     options = parser.parse_args()
     stored = np.load(options.features)
@@ -131,6 +161,9 @@ def main() -> None:
         f"## Folds of {size}; {settings}, all rows in every cycle",
         "Seconds; total is without compile; medians of runs in turn.",
         fold_table(options.features, options.reference, options.models, options.repeat, options.rows, settings),
+        f"## Scaling: {options.models[0]}, {SCALING_ROWS} alignment rows; {SCALING_SETTINGS}",
+        "One fold each of a random protein.",
+        scaling_table(options.scaling, options.reference, options.models[0]),
         "## Operators",
         subprocess.run(operators, stdout=subprocess.PIPE, text=True, check=True).stdout.strip(),
     ]

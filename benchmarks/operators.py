@@ -156,12 +156,21 @@ def machine_limits() -> tuple[float, float]:
     return flops, 2 * block.nbytes / median_seconds(lambda: np.copyto(target, block), 5)
 
 
+def backend() -> str:
+    """Which operators run, and for which instruction set."""
+    if kernels.backend() != "cpu":
+        return f"backend {kernels.backend()}"
+    from pfold.ops import cpu
+
+    return f"fused operators for {cpu.instruction_set()}"
+
+
 def table(tokens: int, rows: int, dtypes: list[str], repeat: int) -> str:
     """The table of operators, in Markdown."""
     flops, copied = machine_limits()
     lines = [
         f"Limits measured by numpy: {flops / 1e9:.0f} GFLOP/s (float32 product), {copied / 1e9:.0f} GB/s (copy).",
-        f"N_token {tokens}, {rows} alignment rows, 5 samples; backend {kernels.backend()}; median of {repeat}.",
+        f"N_token {tokens}, {rows} alignment rows, 5 samples; {backend()}; median of {repeat}.",
         "",
         "| operator | dtype | ms | GFLOP/s | of the float32 limit | GB/s |",
         "|---|---|---|---|---|---|",

@@ -113,14 +113,14 @@ def _add_plan_memory(commands: "argparse._SubParsersAction[argparse.ArgumentPars
 
 def _run_plan_memory(args: argparse.Namespace) -> int:
     from pfold.predict.buckets import FEWEST_ATOMS_PER_TOKEN
-    from pfold.predict.memory import GIB, device_bytes, longest_target, predicted_memory, targets_together
+    from pfold.predict.memory import GIB, device_bytes, longest_target, memory_plan, targets_together
     from pfold.weights.published import model_settings
 
     model = model_settings(args.model)
     n_atom = args.atoms or FEWEST_ATOMS_PER_TOKEN * args.tokens
     n_sample = args.samples or model.n_sample
     device = device_bytes(args.device_bytes)
-    plan = predicted_memory(model, args.dtype, args.tokens, n_atom, args.msa, n_sample)
+    plan = memory_plan(model, args.dtype, args.tokens, n_atom, args.msa, n_sample, 1, device)
     for stage in ("trunk", "diffusion", "confidence", "peak"):
         print(f"{stage}\t{getattr(plan, stage) / GIB:.2f} GiB")
     if plan.peak > device:
@@ -128,7 +128,7 @@ def _run_plan_memory(args: argparse.Namespace) -> int:
         print(f"does not fit into {device / GIB:.1f} GiB; the longest target that would has {longest} tokens")
         return EXIT_TOO_LARGE
     together = targets_together(model, args.dtype, args.tokens, n_atom, args.msa, n_sample, device)
-    print(f"fits into {device / GIB:.1f} GiB; targets in one pass: {together}")
+    print(f"fits into {device / GIB:.1f} GiB: {plan.chunks}; targets in one pass: {together}")
     return 0
 
 

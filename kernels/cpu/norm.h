@@ -1,10 +1,10 @@
-// Layer norm of rows of positions, and other steps on panels of 64 positions.
+// Layer norm of rows of positions and of panels of 64 positions.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 
-#include "gemm.h"
+#include "layout.h"
 
 namespace PFOLD_ISA {
 
@@ -52,25 +52,6 @@ void norm_rows(const X* x, i64 stride, i64 n, i64 c, const float* weight, const 
   std::memset(out + n * c, 0, (PANEL - n) * c * sizeof(T));
 }
 
-// Transpose rows [n][c], `stride` apart, into [c][64] with zeros for missing rows: `gemm`'s b. Reads whole vectors.
-template <class El>
-void transpose_rows(const El* x, i64 stride, i64 n, i64 c, El* out) {
-  static_assert(sizeof(El) == sizeof(float));
-  vf block[VL];
-  for (i64 p = 0; p < PANEL; p += VL)
-    for (i64 k = 0; k < c; k += VL) {
-      for (int i = 0; i < VL; ++i) block[i] = p + i < n ? (vf)load_element(x + (p + i) * stride + k) : vf{};
-      transpose(block);
-      for (int i = 0; i < VL && k + i < c; ++i) std::memcpy(out + (k + i) * PANEL + p, &block[i], sizeof(vf));
-    }
-}
-
-// Rows [64][c] of T as elements [packed c][64].
-template <class T>
-void to_panel(const T* rows, i64 c, E<T>* out) {
-  transpose_rows(reinterpret_cast<const E<T>*>(rows), c / PACK<T>, PANEL, c / PACK<T>, out);
-}
-
 // Layer norm over channels of x [c][64], c even; weight and bias [c], either may be null. Writes elements [c][64].
 template <class T>
 void norm_channels(const float* x, i64 c, const float* weight, const float* bias, E<T>* out) {
@@ -98,30 +79,6 @@ void norm_channels(const float* x, i64 c, const float* weight, const float* bias
         store(out + k / 2 * PANEL + p, pair_up(value(k), value(k + 1)));
     }
   }
-}
-
-// Rows of floats [rows][n] as elements that are packed along the rows' own axis: `gemm`'s a. An odd n is padded.
-template <class T>
-void to_rows(const float* x, i64 x_row, i64 rows, i64 n, T* out, i64 out_row) {
-  for (i64 r = 0; r < rows; ++r) {
-    i64 i = 0;
-    for (; i + VL <= n; i += VL) store(out + r * out_row + i, load(x + r * x_row + i));
-    for (; i < n; ++i) from_float(x[r * x_row + i], out[r * out_row + i]);
-    for (; i % PACK<T>; ++i) from_float(0.0f, out[r * out_row + i]);
-  }
-}
-
-// Rows of floats [rows][n] as elements packed along the rows: `gemm`'s b. A missing last row is zero. n % VL == 0.
-template <class T>
-void pack_rows(const float* x, i64 x_row, i64 rows, i64 n, E<T>* out, i64 out_row) {
-  for (i64 r = 0; r < rows; r += PACK<T>)
-    for (i64 i = 0; i < n; i += VL) {
-      vf first = load(x + r * x_row + i);
-      if constexpr (PACK<T> == 1)
-        store(out + r * out_row + i, first);
-      else
-        store(out + r / 2 * out_row + i, pair_up(first, r + 1 < rows ? load(x + (r + 1) * x_row + i) : vf{}));
-    }
 }
 
 // z[n] += x[n] in float. n % VL == 0.

@@ -10,8 +10,8 @@
 
 #include "arguments.h"
 #include "heads.h"
+#include "linear.h"
 #include "msa.h"
-#include "narrow.h"
 #include "rowwise.h"
 
 namespace PFOLD_ISA {
@@ -88,17 +88,16 @@ RelativePosition relative_position(const Arguments& x, int first, i64 offset) {
           x.get<const std::int32_t>(first + 2) + offset, x.weight(first + 3) + offset};
 }
 
-// z, mask, norm, norm bias, weight, bias, logits.
+// z, mask, rows (int32), norm, norm bias, weight, bias, logits [rows][N][c_out].
 void logits(const Arguments& x, bool symmetric) {
   by_type(x, 0, [&](auto type) {
     using T = decltype(type);
-    i64 n = x.size(0, 1), c_out = x.size(4, 0);
-    float* out = x.get<float>(6);
-    std::memset(out, 0, x.size(0, 0) * n * c_out * sizeof(float));
-    each_target<T>(x, x.weight(1), [&](i64 target, Square<T> z, const float*) {
-      pair_linear(z, x.size(0, 2), x.optional(2), x.optional(3), x.weight(4), x.optional(5), symmetric, c_out,
-                  out + target * n * n * c_out, n * c_out);
-    });
+    i64 n = x.size(0, 1), c = x.size(0, 2), n_row = x.size(2, 0), c_out = x.size(5, 0);
+    require_multiple(c, STEP, "c_z");
+    const PairLayer p{x.optional(3), x.optional(4), x.weight(5), x.optional(6)};
+    float* out = x.get<float>(7);
+    std::memset(out, 0, n_row * n * c_out * sizeof(float));
+    pair_linear(x.get<const T>(0), n, c, x.weight(1), x.get<const std::int32_t>(2), n_row, p, symmetric, c_out, out);
   });
 }
 
@@ -258,20 +257,26 @@ void WindowAttention(const Arguments& x) {
                    n_sample, n_window, n_query, x.size(5, 3), n_head, wide / n_head, x.get<float>(6));
 }
 
-// x [..][k], weight [m][k] in bfloat16, bias, out [..][m].
-void NarrowLinear(const Arguments& x) {
-  i64 k = x.size(0, -1);
-  require_multiple(k, 2, "the width");
-  narrow_linear(x.weight(0), x.rows(0), k, x.get<const bf16>(1), x.optional(2), x.size(1, 0), x.get<float>(3));
+// x [..][k], weight [m][k] in float32 or bfloat16, bias, out [..][m].
+void RowLinear(const Arguments& x) {
+  by_type(x, 1, [&](auto type) {
+    using T = decltype(type);
+    i64 k = x.size(0, -1);
+    require_multiple(k, PACK<T>, "the width");
+    row_linear(x.weight(0), x.rows(0), k, x.get<const T>(1), x.optional(2), x.size(1, 0), x.get<float>(3));
+  });
 }
 
-// x [..][k], weights [hidden][k] twice and [m][hidden] in bfloat16, out [..][m].
-void NarrowTransition(const Arguments& x) {
-  i64 k = x.size(0, -1), hidden = x.size(1, 0);
-  require_multiple(k, 2, "the width");
-  require_multiple(hidden, 2, "the hidden width");
-  narrow_transition(x.weight(0), x.rows(0), k, x.get<const bf16>(1), x.get<const bf16>(2), hidden, x.get<const bf16>(3),
-                    x.size(3, 0), x.get<float>(4));
+// x [..][k], weights [hidden][k] twice and [m][hidden] in float32 or bfloat16, out [..][m].
+void RowTransition(const Arguments& x) {
+  by_type(x, 1, [&](auto type) {
+    using T = decltype(type);
+    i64 k = x.size(0, -1), hidden = x.size(1, 0);
+    require_multiple(k, PACK<T>, "the width");
+    require_multiple(hidden, PACK<T>, "the hidden width");
+    row_transition(x.weight(0), x.rows(0), k, x.get<const T>(1), x.get<const T>(2), hidden, x.get<const T>(3),
+                   x.size(3, 0), x.get<float>(4));
+  });
 }
 
 // x [..][c], weight, bias, out.

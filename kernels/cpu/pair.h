@@ -146,9 +146,13 @@ void pair_bias(Square<T> z, const float* mask, i64 c, i64 n_head, const float* n
       for (i64 j = 0; j < row; j += PANEL) {
         i64 count = std::max<i64>(0, std::min(z.n - j, PANEL)), written = panel_rows(row, j);
         for (i64 q = 0; q < PANEL; ++q) absent[q] = q < count ? (1 - mask[j + q]) * MASKED : MASKED;
-        norm_rows(z.at(i, j), z.column, count, c, norm, norm_bias, rows.get());
-        to_panel(rows.get(), c, h.get());
-        gemm(n_head, PANEL, w.stride, w.get(), w.stride, 1, h.get(), PANEL, 0, products.get(), PANEL);
+        if (count > 0) {
+          norm_rows(z.at(i, j), z.column, count, c, norm, norm_bias, rows.get());
+          to_panel(rows.get(), c, h.get());
+          gemm(n_head, PANEL, w.stride, w.get(), w.stride, 1, h.get(), PANEL, 0, products.get(), PANEL);
+        } else {
+          std::memset(products.get(), 0, n_head * PANEL * sizeof(float));
+        }
         for (i64 k = 0; k < n_head; ++k) {
           for (i64 q = 0; q < PANEL; q += VL)
             store(products.get() + k * PANEL + q, load(products.get() + k * PANEL + q) + load(absent.get() + q));

@@ -67,32 +67,40 @@ void pair_embedding(Square<T> z, i64 c, const RelativePosition& position, i64 n_
   }
 }
 
-// Layer norm (if weight is not null) and linear layer of pairs, or of z_ij + z_ji; out [n][..][c_out] in float32.
+struct PairLayer {
+  const float *norm, *norm_bias, *weight, *bias;
+};
+
+// Layer norm (if it is not null) and linear layer of rows of pairs, or of z_ij + z_ji. z [n_target * n][n][c]; rows
+// count over the targets; out [n_row][n][c_out] in float32, whose entries for absent positions stay as they are.
 template <class T>
-void pair_linear(Square<T> z, i64 c, const float* norm, const float* norm_bias, const float* weight, const float* bias,
-                 bool symmetric, i64 c_out, float* out, i64 out_row) {
-  const Panels<T> w(weight, c_out, c);
+void pair_linear(const T* z, i64 n, i64 c, const float* mask, const std::int32_t* rows, i64 n_row, const PairLayer& p,
+                 bool symmetric, i64 c_out, float* out) {
+  const Panels<T> w(p.weight, c_out, c);
 #pragma omp parallel
   {
     Buffer<float> sums(PANEL * c), products(PANEL * padded(c_out));
     Buffer<T> h(PANEL * c);
 #pragma omp for collapse(2) schedule(dynamic, 4)
-    for (i64 i = 0; i < z.n; ++i)
-      for (i64 j = 0; j < z.n; j += PANEL) {
-        i64 count = panel_rows(z.n, j);
+    for (i64 r = 0; r < n_row; ++r)
+      for (i64 j = 0; j < n; j += PANEL) {
+        i64 target = rows[r] / n, i = rows[r] % n;
+        const Square<const T> square{z + target * n * n * c, present(mask + target * n, n), n * c, c};
+        if (i >= square.n || j >= square.n) continue;
+        i64 count = panel_rows(square.n, j);
         for (i64 q = 0; q < count; ++q)
           for (i64 k = 0; k < c; k += VL) {
-            vf x = load(z.at(i, j + q) + k);
-            store(sums.get() + q * c + k, symmetric ? x + load(z.at(j + q, i) + k) : x);
+            vf x = load(square.at(i, j + q) + k);
+            store(sums.get() + q * c + k, symmetric ? x + load(square.at(j + q, i) + k) : x);
           }
-        if (norm)
-          norm_rows(sums.get(), c, count, c, norm, norm_bias, h.get());
+        if (p.norm)
+          norm_rows(sums.get(), c, count, c, p.norm, p.norm_bias, h.get());
         else
           to_rows(sums.get(), c, count, c, h.get(), c);
         linear(h.get(), count, w, products.get(), padded(c_out));
         for (i64 q = 0; q < count; ++q)
           for (i64 k = 0; k < c_out; ++k)
-            out[i * out_row + (j + q) * c_out + k] = products[q * padded(c_out) + k] + (bias ? bias[k] : 0);
+            out[(r * n + j + q) * c_out + k] = products[q * padded(c_out) + k] + (p.bias ? p.bias[k] : 0);
       }
   }
 }

@@ -1,5 +1,6 @@
 """Binned logits to expected values."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -29,19 +30,26 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def row_chunks(logits: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """First row and probabilities of a few rows of pair logits at a time, so that no second [N, N, n_bin] is made.
+    """First row and probabilities of a few rows of pair logits at a time, so that no second copy of all is made.
 
-    logits [N, N, n_bin] -> (start, [rows, N, n_bin]).
+    logits [R, N, n_bin] -> (start, [rows, N, n_bin]).
     """
-    rows = max(1, _CHUNK_ELEMENTS // max(1, logits[0].size))
+    rows = max(1, _CHUNK_ELEMENTS // max(1, math.prod(logits.shape[1:])))
     for start in range(0, len(logits), rows):
         yield start, softmax(logits[start : start + rows])
 
 
 def expected_pair_value(logits: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
-    """Mean of the binned distribution of each pair.  logits [N, N, n_bin] -> [N, N]."""
-    centers = bin_centers(bounds, logits.shape[-1])
-    return np.concatenate([prob @ centers for _, prob in row_chunks(logits)])
+    """Mean of the binned distribution of each pair.  logits [R, N, n_bin] -> [R, N]."""
+    return _mean(logits, bin_centers(bounds, logits.shape[-1]))
+
+
+def _mean(logits: np.ndarray, of_bins: np.ndarray) -> np.ndarray:
+    """Mean of a value of each bin.  logits [R, N, n_bin], of_bins [n_bin] -> [R, N]; R may be 0."""
+    means = np.empty(logits.shape[:2], np.float32)
+    for start, prob in row_chunks(logits):
+        means[start : start + len(prob)] = prob @ of_bins
+    return means
 
 
 def expected_value(logits: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
@@ -50,7 +58,6 @@ def expected_value(logits: np.ndarray, bounds: tuple[float, float]) -> np.ndarra
 
 
 def contact_probabilities(distogram: np.ndarray) -> np.ndarray:
-    """Probability that two tokens are within 8 Å.  distogram logits [N, N, 64] -> [N, N]."""
+    """Probability that two tokens are within 8 Å.  distogram: logits [R, N, 64] of R rows -> [R, N]."""
     centers = bin_centers(DISTOGRAM_RANGE, distogram.shape[-1])
-    near = (centers < CONTACT_DISTANCE).astype(np.float32)
-    return np.concatenate([prob @ near for _, prob in row_chunks(distogram)])
+    return _mean(distogram, (centers < CONTACT_DISTANCE).astype(np.float32))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pfold.confidence.bins import PAE_RANGE, bin_centers, row_chunks
+from pfold.confidence.bins import PAE_RANGE, bin_centers
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,6 +14,24 @@ class TmScore:
 
     tokens: np.ndarray
     interface: bool
+
+
+def tokens_of_chains(asym_id: np.ndarray) -> list[np.ndarray]:
+    """Indices of the tokens of each chain.  asym_id [N]: numbers of chains from 0 on."""
+    return [np.flatnonzero(asym_id == c) for c in range(asym_id.max() + 1)]
+
+
+def chain_pairs(n_chain: int) -> list[tuple[int, int]]:
+    """Pairs of chains, in the order of their scores."""
+    return [(i, j) for i in range(n_chain) for j in range(i + 1, n_chain)]
+
+
+def scores_of_chains(asym_id: np.ndarray) -> list[TmScore]:
+    """The scores of a prediction: pTM and ipTM of the whole, pTM of each chain, ipTM of each pair of chains."""
+    chains, every = tokens_of_chains(asym_id), np.arange(len(asym_id))
+    within = [TmScore(tokens, False) for tokens in chains]
+    both = [np.sort(np.concatenate([chains[i], chains[j]])) for i, j in chain_pairs(len(chains))]
+    return [TmScore(every, False), TmScore(every, True), *within, *(TmScore(tokens, True) for tokens in both)]
 
 
 def tm_normalization(n_token: int) -> float:
@@ -27,25 +45,30 @@ def tm_terms(n_token: int, n_bin: int) -> np.ndarray:
     return (1 / (1 + (centers / tm_normalization(n_token)) ** 2)).astype(np.float32)
 
 
-def tm_scores(pae: np.ndarray, has_frame: np.ndarray, asym_id: np.ndarray, scores: Sequence[TmScore]) -> list[float]:
-    """pTM or ipTM of each set of tokens; 0 where none of its tokens has a frame.
+class TmScores:
+    """pTM or ipTM of sets of tokens, over the rows of PAE that have been added; 0 for a set without frames.
 
-    pae [N, N, 64] logits, of which a few rows are made probabilities at a time; has_frame [N] bool, asym_id [N].
+    values: one float for each score.
     """
-    best = [0.0] * len(scores)
-    for start, prob in row_chunks(pae):
+
+    def __init__(self, has_frame: np.ndarray, asym_id: np.ndarray, scores: Sequence[TmScore]) -> None:
+        """Begin with no row.  has_frame [N] bool, asym_id [N]."""
+        self.has_frame, self.asym_id, self.scores = has_frame, asym_id, scores
+        self.values = [0.0] * len(scores)
+
+    def add(self, start: int, prob: np.ndarray) -> None:
+        """Take the rows from `start` on into account.  prob [rows, N, 64]: probabilities of the PAE bins."""
         terms: dict[int, np.ndarray] = {}
-        for i, score in enumerate(scores):
+        for i, score in enumerate(self.scores):
             rows = score.tokens[(score.tokens >= start) & (score.tokens < start + len(prob))]
-            rows = rows[has_frame[rows]]
+            rows = rows[self.has_frame[rows]]
             if not len(rows):
                 continue
             length = len(score.tokens)
             if length not in terms:
                 terms[length] = prob @ tm_terms(length, prob.shape[-1])
             tm = terms[length][np.ix_(rows - start, score.tokens)]
-            best[i] = max(best[i], float(_row_means(tm, rows, score, asym_id).max()))
-    return best
+            self.values[i] = max(self.values[i], float(_row_means(tm, rows, score, self.asym_id).max()))
 
 
 def _row_means(tm: np.ndarray, rows: np.ndarray, score: TmScore, asym_id: np.ndarray) -> np.ndarray:

@@ -1,38 +1,43 @@
 """All scores of one sample, with the reference's names (reference: sample_confidence.py)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from pfold.confidence.bins import PAE_RANGE, PDE_RANGE, PLDDT_RANGE, expected_pair_value, expected_value
+from pfold.confidence.bins import PLDDT_RANGE, expected_value
 from pfold.confidence.clash import has_clash
-from pfold.confidence.ptm import TmScore, tm_scores
+from pfold.confidence.pairs import PairConfidence
+from pfold.confidence.ptm import chain_pairs, tokens_of_chains
 
 Arrays = Mapping[str, np.ndarray]
 
 
 def confidence_of_sample(
-    features: Arrays, coordinate: np.ndarray, logits: Arrays, contact_probs: np.ndarray, n_cycle: int
+    features: Arrays,
+    coordinate: np.ndarray,
+    plddt: np.ndarray,
+    pairs: PairConfidence,
+    contact_probs: np.ndarray,
+    n_cycle: int,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Scores of one sample.
 
-    features: `pfold.features.schema`; coordinate [N_atom, 3] (Å); logits: plddt [N_atom, 50], pae and pde [N, N, 64];
+    features: `pfold.features.schema`; coordinate [N_atom, 3] (Å); plddt: logits [N_atom, 50]; pairs: of all rows;
     contact_probs [N, N]. Returns the summary (scalars and values per chain and chain pair) and the full data
     (atom_plddt [N_atom] in 0..1, token_pair_pae and token_pair_pde [N, N] in Å, and the arrays that index them).
     """
-    asym_id = np.unique(features["asym_id"], return_inverse=True)[1]
-    has_frame = np.asarray(features["has_frame"]).astype(bool)
+    asym_id = pairs.asym_id
     atom_chain = asym_id[features["atom_to_token_idx"]]
     is_polymer = np.asarray(features["is_ligand"]) == 0
 
-    atom_plddt = expected_value(logits["plddt"], PLDDT_RANGE)
-    pde = expected_pair_value(logits["pde"], PDE_RANGE)
+    atom_plddt = expected_value(plddt, PLDDT_RANGE)
+    pde = pairs.token_pair_pde
     summary: dict[str, Any] = {
         "plddt": float(atom_plddt.mean() * 100),
         "gpde": float((pde * contact_probs).sum() / contact_probs.sum()),
         **chain_gpde(pde, contact_probs, asym_id),
-        **tm_summary(logits["pae"], has_frame, asym_id, _ligand_tokens(features, len(asym_id))),
+        **tm_summary(pairs.tm.values, pairs.has_frame, asym_id, _ligand_tokens(features, len(asym_id))),
         **chain_plddt(atom_plddt, atom_chain),
         "has_clash": has_clash(coordinate, atom_chain, is_polymer),
         "num_recycles": n_cycle,
@@ -42,10 +47,10 @@ def confidence_of_sample(
     summary["ranking_score"] = ranking_score(summary)
     full = {
         "atom_plddt": atom_plddt,
-        "token_pair_pae": expected_pair_value(logits["pae"], PAE_RANGE),
+        "token_pair_pae": pairs.token_pair_pae,
         "token_pair_pde": pde,
         "contact_probs": contact_probs,
-        "token_has_frame": has_frame,
+        "token_has_frame": pairs.has_frame,
         "token_asym_id": np.asarray(features["asym_id"]),
         "token_res_id": np.asarray(features["residue_index"]),
         "atom_to_token_idx": np.asarray(features["atom_to_token_idx"]),
@@ -66,16 +71,17 @@ def _ligand_tokens(features: Arrays, n_token: int) -> np.ndarray:
     return ligand_atoms > 0
 
 
-def tm_summary(pae: np.ndarray, has_frame: np.ndarray, asym_id: np.ndarray, is_ligand: np.ndarray) -> dict[str, Any]:
-    """ptm, iptm; chain_ptm and chain_iptm [N_chain]; chain_pair_iptm and chain_pair_iptm_global [N_chain, N_chain]."""
-    chains = [np.flatnonzero(asym_id == c) for c in range(asym_id.max() + 1)]
-    n, every = len(chains), np.arange(len(asym_id))
-    pairs = [(i, j) for i in range(n) for j in range(i + 1, n)]
-    between = [TmScore(np.sort(np.concatenate([chains[i], chains[j]])), True) for i, j in pairs]
-    within = [TmScore(tokens, False) for tokens in chains]
-    scores = tm_scores(pae, has_frame, asym_id, [TmScore(every, False), TmScore(every, True), *within, *between])
+def tm_summary(
+    scores: Sequence[float], has_frame: np.ndarray, asym_id: np.ndarray, is_ligand: np.ndarray
+) -> dict[str, Any]:
+    """ptm, iptm; chain_ptm and chain_iptm [N_chain]; chain_pair_iptm and chain_pair_iptm_global [N_chain, N_chain].
+
+    scores: values of the sets of tokens of `pfold.confidence.ptm.scores_of_chains`.
+    """
+    chains = tokens_of_chains(asym_id)
+    n = len(chains)
     pair = np.zeros((n, n), np.float32)
-    for (i, j), score in zip(pairs, scores[2 + n :], strict=True):
+    for (i, j), score in zip(chain_pairs(n), scores[2 + n :], strict=True):
         pair[i, j] = pair[j, i] = score
     framed = np.array([has_frame[tokens].any() for tokens in chains])
     mean = _chain_iptm(pair, framed)

@@ -10,34 +10,39 @@ from pfold.model.primitives import Params, layer_norm, linear
 S_CLIP = 512.0
 
 
-def distogram_head(p: Params, z: Tensor, mask: Tensor) -> Tensor:
-    """Distogram logits, symmetric in i and j.  z [N, N, c_z], mask [N] -> [N, N, 64] float32.
+def distogram_head(p: Params, z: Tensor, mask: Tensor, rows: Tensor) -> Tensor:
+    """Rows of the distogram logits, symmetric in i and j.  z [N, N, c_z], mask [N], rows [R] -> [R, N, 64] float32.
 
     The reference adds the linear layer's output at (i, j) and (j, i), its bias twice.
     """
     twice = {"linear.weight": p["linear.weight"], "linear.bias": 2.0 * p["linear.bias"]}
-    return kernels.symmetric_pair_logits(twice, "", "linear", z, mask)
+    return kernels.symmetric_pair_logits(twice, "", "linear", z, mask, rows)
 
 
 def confidence_head(
-    p: Params, blocks: list[Params], s_inputs: Tensor, s: Tensor, z: Tensor, mask: Tensor, x: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    p: Params, blocks: list[Params], s_inputs: Tensor, s: Tensor, z: Tensor, mask: Tensor, x: Tensor, rows: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """AF3 Algorithm 31 on one sample, without its scores.
 
     s_inputs [N, c_s_inputs], s [N, c_s] and z [N, N, c_z] of the trunk, mask [N], x [N, 3]: positions of the tokens'
-    representative atoms (Å). Returns pae [N, N, 64] and pde [N, N, 64]; plddt [N, 24, 50] and resolved [N, 24, 2] for
-    every atom slot of a token; all float32.
+    representative atoms (Å); rows [R] of the pairs. Returns pae and pde [R, N, 64] of these rows; plddt [N, 24, 50] and
+    resolved [N, 24, 2] for every atom slot of a token, all float32; and the head's pairs, for other rows.
     """
     s = layer_norm(p, "input_strunk_ln", ops.clamp(s, -S_CLIP, S_CLIP))
     of_i, of_j = linear(p, "linear_no_bias_s2", s_inputs), linear(p, "linear_no_bias_s1", s_inputs)
     z = kernels.confidence_pairs(p, z, mask, of_i, of_j, x)
     for i in range(len(blocks)):
         s, z = pairformer_block(blocks[i], s, z, mask)
-    pae = kernels.pair_logits(p, "pae_ln", "linear_no_bias_pae", z, mask)
-    pde = kernels.symmetric_pair_logits(p, "pde_ln", "linear_no_bias_pde", z, mask)
+    pae, pde = pair_error_logits(p, z, mask, rows)
     plddt = _per_atom_slot(layer_norm(p, "plddt_ln", s), p["plddt_weight"])
     resolved = _per_atom_slot(layer_norm(p, "resolved_ln", s), p["resolved_weight"])
-    return pae, pde, plddt, resolved
+    return pae, pde, plddt, resolved, z
+
+
+def pair_error_logits(p: Params, z: Tensor, mask: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """AF3 Algorithm 31, lines 5 and 6, for rows [R] of the confidence head's pairs -> pae and pde [R, N, 64]."""
+    pae = kernels.pair_logits(p, "pae_ln", "linear_no_bias_pae", z, mask, rows)
+    return pae, kernels.symmetric_pair_logits(p, "pde_ln", "linear_no_bias_pde", z, mask, rows)
 
 
 def _per_atom_slot(s: Tensor, weight: Tensor) -> Tensor:

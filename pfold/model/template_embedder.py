@@ -1,6 +1,7 @@
 """Template embedder (AF3 Algorithm 16); its pairs have 64 channels."""
 
 from mindspore import Tensor, ops
+from mindspore import dtype as mstype
 
 import pfold.ops as kernels
 from pfold.model.pairformer import pair_stack
@@ -22,7 +23,8 @@ def template_pairs(p: Params, z: Tensor, mask: Tensor, t: Params) -> Tensor:
     restype = N_DISTOGRAM + 1
     geometry = ops.concat([t["distogram"], t["pseudo_beta_mask"][:, :, None]], axis=-1)
     frames = ops.concat([t["unit_vector"], t["frame_mask"][:, :, None]], axis=-1)
-    v = kernels.pair_logits(p, "layernorm_z", "linear_no_bias_z", z, mask)
+    rows = ops.arange(z.shape[0], dtype=mstype.int32)
+    v = kernels.pair_logits(p, "layernorm_z", "linear_no_bias_z", z, mask, rows)
     v = v + kernels.affine(geometry, weight[:, :restype])
     v = v + kernels.affine(frames, weight[:, restype + 2 * N_RESTYPE :])
     types = weight[:, restype : restype + 2 * N_RESTYPE].transpose(1, 0)

@@ -57,8 +57,10 @@ def _bias_shape(z: Shape, mask: Shape, norm: Shape, offset: Shape, weight: Shape
     return [z[0] // z[1] * weight[0], z[1], z[1]]
 
 
-def _logits_shape(z: Shape, mask: Shape, norm: Shape, offset: Shape, weight: Shape, bias: Shape) -> list[int]:
-    return [z[0], z[1], weight[0]]
+def _logits_shape(
+    z: Shape, mask: Shape, rows: Shape, norm: Shape, offset: Shape, weight: Shape, bias: Shape
+) -> list[int]:
+    return [rows[0], z[1], weight[0]]
 
 
 def _linear_shape(x: Shape, weight: Shape, bias: Shape) -> list[int]:
@@ -98,8 +100,8 @@ _confidence_pairs = _operator("ConfidencePairs", _first, _first)
 _diffusion_pairs = _operator("DiffusionPairs", _diffusion_shapes, _diffusion_types)
 _token_attention = _operator("TokenAttention", _first, _first)
 _window_attention = _operator("WindowAttention", _first, _first)
-_narrow_linear = _operator("NarrowLinear", _linear_shape, _first)
-_narrow_transition = _operator("NarrowTransition", _transition_shape, _first)
+_row_linear = _operator("RowLinear", _linear_shape, _first)
+_row_transition = _operator("RowTransition", _transition_shape, _first)
 _layer_norm = _operator("LayerNorm", _first, _first)
 _adaptive_norm = _operator("AdaptiveNorm", _first, _first)
 _gated_sum = _operator("GatedSum", _first, _first)
@@ -191,14 +193,14 @@ def pair_embedding(p: Params, z: Tensor, mask: Tensor, f: Params, of_i: Tensor, 
     return _depend(z, _pair_embedding(z, mask, *_relative_position(f), f["token_bonds"], *layers, of_i, of_j))
 
 
-def pair_logits(p: Params, norm: str, layer: str, z: Tensor, mask: Tensor) -> Tensor:
+def pair_logits(p: Params, norm: str, layer: str, z: Tensor, mask: Tensor, rows: Tensor) -> Tensor:
     """See `pfold.ops.reference`."""
-    return _pair_linear(z, mask, *_logits_weights(p, norm, layer))
+    return _pair_linear(z, mask, rows, *_logits_weights(p, norm, layer))
 
 
-def symmetric_pair_logits(p: Params, norm: str, layer: str, z: Tensor, mask: Tensor) -> Tensor:
+def symmetric_pair_logits(p: Params, norm: str, layer: str, z: Tensor, mask: Tensor, rows: Tensor) -> Tensor:
     """See `pfold.ops.reference`."""
-    return _pair_linear_symmetric(z, mask, *_logits_weights(p, norm, layer))
+    return _pair_linear_symmetric(z, mask, rows, *_logits_weights(p, norm, layer))
 
 
 def _logits_weights(p: Params, norm: str, layer: str) -> tuple[Tensor, ...]:
@@ -241,15 +243,17 @@ def window_attention(q: Tensor, k: Tensor, v: Tensor, gate: Tensor, keys: Tensor
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """See `pfold.ops.layers`."""
-    if weight.dtype == ms.bfloat16 and x.dtype == ms.float32:
-        return _narrow_linear(x, weight, _NONE if bias is None else bias)
-    return layers.affine(x, weight, bias)
+    if x.dtype != ms.float32:
+        return layers.affine(x, weight, bias)
+    if bias is not None and bias.shape[0] == 1:  # The operator takes one element for none.
+        return _row_linear(x, weight, _NONE) + bias
+    return _row_linear(x, weight, _NONE if bias is None else bias)
 
 
 def gated_transition(x: Tensor, weight_a: Tensor, weight_b: Tensor, weight_out: Tensor) -> Tensor:
     """See `pfold.ops.layers`."""
-    if weight_a.dtype == ms.bfloat16 and x.dtype == ms.float32:
-        return _narrow_transition(x, weight_a, weight_b, weight_out)
+    if x.dtype == ms.float32:
+        return _row_transition(x, weight_a, weight_b, weight_out)
     return layers.gated_transition(x, weight_a, weight_b, weight_out)
 
 

@@ -207,18 +207,21 @@ def pair_embedding(p: Params, z: Tensor, mask: Tensor, f: Params, of_i: Tensor, 
     return outer_sum(x, of_i, of_j)
 
 
-def pair_logits(p: Params, norm: str, layer: str, z: Tensor, mask: Tensor) -> Tensor:
-    """Layer norm and linear layer of pairs, by their names.  z [N, N, c_z], mask [N] -> [N, N, c_out]."""
-    return linear(p, layer, layer_norm(p, norm, z))
+def pair_logits(p: Params, norm: str, layer: str, z: Tensor, mask: Tensor, rows: Tensor) -> Tensor:
+    """Layer norm and linear layer of rows of the pairs, by their names.
+
+    z [N, N, c_z], mask [N], rows [R] int32, which count over the targets of a batch -> [R, N, c_out].
+    """
+    return linear(p, layer, layer_norm(p, norm, ops.gather(z, rows, 0)))
 
 
 def _mirror(_: Any, z: Tensor) -> Tensor:
     return z + z.transpose(1, 0, 2)
 
 
-def symmetric_pair_logits(p: Params, norm: str, layer: str, z: Tensor, mask: Tensor) -> Tensor:
+def symmetric_pair_logits(p: Params, norm: str, layer: str, z: Tensor, mask: Tensor, rows: Tensor) -> Tensor:
     """As `pair_logits`, of z_ij + z_ji; an empty name of the layer norm leaves it out."""
-    x = each_target(_mirror, p, z)
+    x = ops.gather(each_target(_mirror, p, z), rows, 0)
     return linear(p, layer, x if norm == "" else layer_norm(p, norm, x))
 
 

@@ -18,7 +18,7 @@ from pfold.files import remove_leftovers
 from pfold.logs import Progress
 from pfold.predict.attempt import Attempt, StoppedError, begin_attempt
 from pfold.predict.buckets import atom_bucket
-from pfold.predict.memory import GIB, device_bytes, longest_target, most_targets, predicted_memory
+from pfold.predict.memory import GIB, WHOLE, Chunks, device_bytes, longest_target, memory_plan, most_targets
 from pfold.predict.model import Model, load_model
 from pfold.predict.noise import noise_seed
 from pfold.predict.outcome import (
@@ -150,30 +150,35 @@ class _Runner:
         start = time.perf_counter()
         store = FeatureStore(self.config.store / "features")
         features = [store.read(item["features_id"]) for item in items]
-        self._check_memory(items, features)
+        chunks = self._plan_chunks(items, features)
         samples: list[list[Sample]] = [[] for _ in items]
         for i in range(len(items[0]["seeds"])):
-            for mine, found in zip(samples, self._fold_seed(items, features, i), strict=True):
+            for mine, found in zip(samples, self._fold_seed(items, features, i, chunks), strict=True):
                 mine.extend(found)
         seconds = (time.perf_counter() - start) / len(items)
         for item, f, mine in zip(items, features, samples, strict=True):
             self._write(item, f, mine, seconds)
 
-    def _check_memory(self, items: Sequence[Item], features: Sequence[Features]) -> None:
-        """Raise MemoryError where the plan says that the pass would not fit."""
+    def _plan_chunks(self, items: Sequence[Item], features: Sequence[Features]) -> Chunks:
+        """The pieces in which the pass fits into memory. Raises MemoryError where it would not fit in any."""
         n_atom = max(atom_bucket(len(f["ref_pos"]), self.bucket) for f in features)
         n_msa = max(len(f["msa"]) for f in features)
         model, device = self.config.model, device_bytes(self.config.device_bytes)
-        arguments = model, self.config.dtype, self.bucket, n_atom, n_msa, self.config.n_sample
-        peak = predicted_memory(*arguments, len(items)).peak
-        if peak > device:
+        sizes = self.bucket, n_atom, n_msa, self.config.n_sample, len(items)
+        plan = memory_plan(model, self.config.dtype, *sizes, device)
+        if plan.peak > device:
             longest = longest_target(model, self.config.dtype, n_msa, self.config.n_sample, device)
             raise MemoryError(
-                f"out of memory: {len(items)} target(s) of {self.bucket} tokens need {peak / GIB:.1f} GiB of "
+                f"out of memory: {len(items)} target(s) of {self.bucket} tokens need {plan.peak / GIB:.1f} GiB of "
                 f"{device / GIB:.1f}; the longest target that fits has {longest} tokens"
             )
+        if plan.chunks != WHOLE:
+            logger.info("%s: to fit into %.1f GiB, %s", items[0]["name"], device / GIB, plan.chunks)
+        return plan.chunks
 
-    def _fold_seed(self, items: Sequence[Item], features: Sequence[Features], index: int) -> list[list[Sample]]:
+    def _fold_seed(
+        self, items: Sequence[Item], features: Sequence[Features], index: int, chunks: Chunks
+    ) -> list[list[Sample]]:
         seeds = [item["seeds"][index] for item in items]
         name = items[0]["name"] if len(items) == 1 else f"{items[0]['name']} and {len(items) - 1} more"
         return predict_seeds(
@@ -183,6 +188,7 @@ class _Runner:
             seeds,
             self.bucket,
             self.config,
+            chunks,
             functools.partial(_report, self.note, f"{name}, seed {seeds[0]}"),
         )
 
@@ -271,6 +277,7 @@ def predict_seeds(
     seeds: Sequence[int],
     bucket: int,
     config: RunConfig,
+    chunks: Chunks = WHOLE,
     report: Callable[[str], None] | None = None,
 ) -> list[list[Sample]]:
     """All samples of a seed of each target, in one pass. Raises NotFiniteError for a prediction that is not finite."""
@@ -284,6 +291,7 @@ def predict_seeds(
         n_token=bucket,
         n_atom=max(atom_bucket(len(f["ref_pos"]), bucket) for f in features),
         logits=False,
+        chunks=chunks,
         report=report,
     )
     if outputs[0].get("compilations"):

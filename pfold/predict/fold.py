@@ -12,7 +12,7 @@ import numpy as np
 from mindspore import Tensor
 
 import pfold.ops as kernels
-from pfold.confidence import confidence_of_sample, contact_probabilities
+from pfold.confidence import PairConfidence, confidence_of_sample, contact_probabilities
 from pfold.features.device import (
     alignment_rows,
     constraint_arrays,
@@ -26,7 +26,9 @@ from pfold.model.primitives import Params
 from pfold.predict import graphs
 from pfold.predict.buckets import padded_rows
 from pfold.predict.graphs import as_input, to_device
-from pfold.predict.noise import Noise, draw_rows
+from pfold.predict.memory import WHOLE, Chunks
+from pfold.predict.noise import Noise, draw_rows, samples_of
+from pfold.predict.rows import row_blocks
 from pfold.predict.sampler import Sampler
 from pfold.weights.published import ModelSettings
 
@@ -47,6 +49,7 @@ class Fold:
         features: Sequence[Features],
         n_token: int | None = None,
         n_atom: int | None = None,
+        chunks: Chunks = WHOLE,
         report: Callable[[str], None] | None = None,
     ) -> None:
         """Pad the targets' features to n_token and n_atom, or the longest of them, and put them on the device.
@@ -54,6 +57,7 @@ class Fold:
         Raises ValueError for lengths that are too short.
         """
         self.settings, self.params, self.dtype, self.features = settings, params, dtype, features
+        self.chunks = chunks
         self.report: Callable[[str], None] = report or (lambda _: None)
         self.n_token = [len(f["token_index"]) for f in features]
         self.n_atom = [len(f["ref_pos"]) for f in features]
@@ -93,7 +97,8 @@ class Fold:
     def shapes(self) -> tuple[Any, ...]:
         """All that decides which graphs the fold compiles, besides the model and the number of samples."""
         optional = (len(self.templates) > 0, "constraint_contact" in self.features[0])
-        return len(self.features), self.padded_token, self.padded_atom, self.padded_msa, optional
+        pieces = (self.chunks.samples, self.chunks.rows)
+        return len(self.features), self.padded_token, self.padded_atom, self.padded_msa, optional, pieces
 
     def trunk(self, n_cycle: int, seeds: Sequence[int] | None) -> None:
         """Embedding, recycling, MSA module and pairformer; seeds draw each target's alignment rows, None keeps all."""
@@ -156,9 +161,19 @@ class Fold:
         return z + update.astype(z.dtype)
 
     def diffusion(self, noise: Sequence[Noise], n_step: int) -> list[np.ndarray]:
-        """Positions of all samples of all targets at once -> [S, N_atom, 3] float32 (Å) of each target."""
+        """Positions of the samples of all targets at once -> [S, N_atom, 3] float32 (Å) of each target."""
         p = as_input(self.params["diffusion_module"])
         cache = as_input(graphs.prepare_diffusion(p, self.f, self.s_inputs, self.s, self.z))
+        n_sample = len(noise[0]["x0"])
+        size = -(-n_sample // self.chunks.samples)
+        found = []
+        for first in range(0, n_sample, size):
+            some = [samples_of(one, first, first + size) for one in noise]
+            found.append(self._denoise(p, cache, some, n_step))
+        kernels.release_memory()
+        return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+
+    def _denoise(self, p: Params, cache: Params, noise: Sequence[Noise], n_step: int) -> list[np.ndarray]:
         samplers = [Sampler(one, n_step, self.settings) for one in noise]
         for step in range(n_step):
             self.report(f"step {step + 1} of {n_step}")
@@ -170,35 +185,55 @@ class Fold:
                 start = i * self.padded_atom
                 sampler.update(step, noisy[i], denoised[:, start : start + self.n_atom[i]])
             if self.stages is not None:
-                self.stages[f"stage_denoised_{step}_0"] = denoised[:, : self.n_atom[0]]
-        kernels.release_memory()
+                stage, mine = f"stage_denoised_{step}_0", denoised[:, : self.n_atom[0]]
+                earlier = self.stages.get(stage)
+                self.stages[stage] = mine if earlier is None else np.concatenate([earlier, mine])
         return [sampler.x for sampler in samplers]
 
     def confidence(self, coordinate: Sequence[np.ndarray], n_cycle: int, logits: bool) -> list[dict[str, Any]]:
         """Distogram, confidence head and scores of every sample of every target.  coordinate: as from `diffusion`."""
-        distogram = graphs.distogram_head(as_input(self.params["distogram_head"]), self.z, self.mask)
-        self._record("distogram_0_0", distogram, 2)
-        contact_probs = [contact_probabilities(self._unpad(distogram, i, 2)) for i in range(len(self.features))]
+        contact_probs = self._contact_probabilities()
         outputs: list[dict[str, Any]] = [{"contact_probs": x, "summary": [], "full_data": []} for x in contact_probs]
         kept: list[list[dict[str, np.ndarray]]] = [[] for _ in self.features]
         n_sample = len(coordinate[0])
         for sample in range(n_sample):
             self.report(f"confidence of sample {sample + 1} of {n_sample}")
-            heads = self._confidence_logits([x[sample] for x in coordinate])
-            for i, (f, x, mine) in enumerate(zip(self.features, coordinate, heads, strict=True)):
-                summary, full = confidence_of_sample(f, x[sample], mine, contact_probs[i], n_cycle)
+            positions = [x[sample] for x in coordinate]
+            for i, (heads, pairs) in enumerate(self._confidence_of(positions, logits)):
+                scores = positions[i], heads["plddt"], pairs, contact_probs[i], n_cycle
+                summary, full = confidence_of_sample(self.features[i], *scores)
                 outputs[i]["summary"].append(summary)
                 outputs[i]["full_data"].append(full)
                 if logits:
-                    kept[i].append(mine)
+                    kept[i].append(heads)
         for output, mine_of in zip(outputs, kept, strict=True):
             for key in mine_of[0] if mine_of else ():
                 output[key] = np.stack([mine[key] for mine in mine_of])
         kernels.release_memory()
         return outputs
 
-    def _confidence_logits(self, positions: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
-        """Confidence head on one sample of each target, AF3 Algorithm 31.  positions: [N_atom, 3] (Å)."""
+    def _contact_probabilities(self) -> list[np.ndarray]:
+        """Contact probabilities [N, N] of each target from the distogram, a block of its rows at a time."""
+        p = as_input(self.params["distogram_head"])
+        found: list[list[np.ndarray]] = [[] for _ in self.features]
+        recorded = []
+        for block in row_blocks(len(self.features), self.padded_token, self.chunks.rows):
+            distogram = graphs.distogram_head(p, self.z, self.mask, block.rows)
+            for i, n in enumerate(self.n_token):
+                found[i].append(contact_probabilities(block.of_target(distogram, i, n)))
+            if self.stages is not None:
+                recorded.append(block.of_target(distogram, 0, self.n_token[0]).copy())
+        if self.stages is not None:
+            self.stages["stage_distogram_0_0"] = np.concatenate(recorded)
+        return [np.concatenate(rows) for rows in found]
+
+    def _confidence_of(
+        self, positions: Sequence[np.ndarray], logits: bool
+    ) -> list[tuple[dict[str, np.ndarray], PairConfidence]]:
+        """Confidence head on one sample of each target, AF3 Algorithm 31.  positions: [N_atom, 3] (Å).
+
+        Returns of each target logits of its atoms, and with `logits` those of its pairs, and what scores take of them.
+        """
         p = self.params["confidence_head"]
         head = as_input({k: v for k, v in p.items() if k != "pairformer_stack.blocks"})
         blocks = as_input(p["pairformer_stack.blocks"])
@@ -206,15 +241,32 @@ class Fold:
             pad(x[np.flatnonzero(f["distogram_rep_atom_mask"])], self.padded_token)
             for f, x in zip(self.features, positions, strict=True)
         ]
+        first, *others = row_blocks(len(self.features), self.padded_token, self.chunks.rows)
+        trunk = self.s_inputs, self.s, self.z, self.mask
         x = Tensor(np.concatenate(representative))
-        pae, pde, plddt, resolved = graphs.confidence_head(head, blocks, self.s_inputs, self.s, self.z, self.mask, x)
-        found = []
-        for i, f in enumerate(self.features):
-            token, slot = f["atom_to_token_idx"], f["atom_to_tokatom_idx"]
-            of_atoms = {"plddt": self._unpad(plddt, i, 1), "resolved": self._unpad(resolved, i, 1)}
-            of_pairs = {"pae": self._unpad(pae, i, 2), "pde": self._unpad(pde, i, 2)}
-            found.append({k: v[token, slot] for k, v in of_atoms.items()} | of_pairs)
-        return found
+        pae, pde, plddt, resolved, z = graphs.confidence_head(head, blocks, *trunk, x, first.rows)
+        pairs = [PairConfidence(f) for f in self.features]
+        kept: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in pairs]
+        for block in (first, *others):
+            if block is not first:
+                pae, pde = graphs.pair_error_logits(head, z, self.mask, block.rows)
+            for i, n in enumerate(self.n_token):
+                rows = block.of_target(pae, i, n), block.of_target(pde, i, n)
+                pairs[i].add(block.start, *rows)
+                if logits:
+                    kept[i].append((rows[0].copy(), rows[1].copy()))
+        found = [self._of_atoms(i, {"plddt": plddt, "resolved": resolved}) for i in range(len(pairs))]
+        for heads, rows_of in zip(found, kept, strict=True):
+            if logits:
+                heads["pae"] = np.concatenate([rows[0] for rows in rows_of])
+                heads["pde"] = np.concatenate([rows[1] for rows in rows_of])
+        return list(zip(found, pairs, strict=True))
+
+    def _of_atoms(self, target: int, slots: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+        """What heads say of a target's atoms.  slots: arrays [N, 24, n_bin] for every atom slot of a token."""
+        f = self.features[target]
+        token, slot = f["atom_to_token_idx"], f["atom_to_tokatom_idx"]
+        return {name: self._unpad(x, target, 1)[token, slot] for name, x in slots.items()}
 
     def _unpad(self, x: Tensor, target: int, n_axis: int) -> np.ndarray:
         start, n = target * self.padded_token, self.n_token[target]

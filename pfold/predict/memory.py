@@ -1,4 +1,4 @@
-"""The memory plan: predicted peak of a prediction by stage, and how many targets of a bucket fit into one pass.
+"""The memory plan: predicted peak of a prediction by stage, in how many pieces it fits, and how many targets of a pass.
 
 The fused operators fix what exists beside the pairs: the model of `predicted_memory` counts it. MindSpore keeps memory
 that a stage has freed for later ones, so its share is the largest so far; the operators' own goes back after a stage.
@@ -31,17 +31,41 @@ TOKEN_HEADS = 16
 # More targets than this in a pass win nothing; more tokens than this are enough for any device.
 MOST_TARGETS = 16
 MOST_TOKENS = 1024
+# More blocks of rows than this save nothing that counts.
+MOST_BLOCKS = 32
 # Where the search for the longest target ends.
 LONGEST = 1 << 15
 
 
 @dataclass(frozen=True)
+class Chunks:
+    """Into how many pieces a pass is cut where it would not fit whole; results are the same, launches are more.
+
+    samples: calls of the diffusion module in each step, each with its share of the samples. rows: blocks of rows in
+    which the logits of pairs (distogram, PAE, PDE) are made and scored.
+    """
+
+    samples: int = 1
+    rows: int = 1
+
+    def __str__(self) -> str:
+        """As the log and the command say it."""
+        pieces = [f"samples in {self.samples} parts"] if self.samples > 1 else []
+        pieces += [f"logits of pairs in {self.rows} blocks of rows"] if self.rows > 1 else []
+        return ", ".join(pieces) or "in one piece"
+
+
+WHOLE = Chunks()
+
+
+@dataclass(frozen=True)
 class MemoryPlan:
-    """Predicted bytes at the peak of each stage, weights and MindSpore included."""
+    """Predicted bytes at the peak of each stage, weights and MindSpore included, with these chunks."""
 
     trunk: float
     diffusion: float
     confidence: float
+    chunks: Chunks
 
     @property
     def peak(self) -> float:
@@ -55,7 +79,14 @@ def _weight_bytes(model: ModelSettings) -> float:
 
 
 def predicted_memory(
-    model: ModelSettings, dtype: str, n_token: int, n_atom: int, n_msa: int, n_sample: int, n_target: int = 1
+    model: ModelSettings,
+    dtype: str,
+    n_token: int,
+    n_atom: int,
+    n_msa: int,
+    n_sample: int,
+    n_target: int = 1,
+    chunks: Chunks = WHOLE,
 ) -> MemoryPlan:
     """Predict the peak of each stage (bytes) for n_target targets padded to n_token tokens and n_atom atoms."""
     width = 2 if dtype == "bfloat16" else 4
@@ -67,16 +98,49 @@ def predicted_memory(
     operators = (z + pairs * (TRIANGLE_OPERANDS * width + 4 * TOKEN_HEADS)) * min(n_target, 4) / n_target
 
     trunk = z + MSA_COPIES * rows * model.c_m * 4 + rows * model.c_m * width
-    atoms = float(n_target * n_atom) * ATOM_BYTES * (1 + 0.1 * (n_sample - 1))
+    together = -(-n_sample // chunks.samples)
+    atoms = float(n_target * n_atom) * ATOM_BYTES * (1 + 0.1 * (together - 1))
     biases = pairs * model.n_diffusion_block * TOKEN_HEADS * width
     diffusion = z + biases + pairs * TOKEN_HEADS * 4 + atoms
-    logits = 2 * pairs * N_BINS * 4
+    whole_logits = 2 * pairs * N_BINS * 4
+    logits = whole_logits / chunks.rows
     confidence = 2 * z + 2 * pairs * TOKEN_HEADS * 4 + logits
+    # Measured: of a second copy's worth of logits, blocks save only half.
+    copies = (logits + whole_logits) / 2
     return MemoryPlan(
         trunk=base + trunk + operators,
         diffusion=base + max(trunk, diffusion),
-        confidence=base + max(trunk, diffusion, confidence) + operators + logits,
+        confidence=base + max(trunk, diffusion, confidence) + operators + copies,
+        chunks=chunks,
     )
+
+
+def memory_plan(
+    model: ModelSettings,
+    dtype: str,
+    n_token: int,
+    n_atom: int,
+    n_msa: int,
+    n_sample: int,
+    n_target: int,
+    device: float,
+) -> MemoryPlan:
+    """The plan with the fewest pieces that fits into the device's memory (bytes); the smallest there is if none does.
+
+    Its peak tells: it is above `device` then. Samples are cut only where blocks of rows are not enough.
+    """
+    for samples in _doubled(n_sample):
+        for rows in _doubled(MOST_BLOCKS):
+            chunks = Chunks(samples, rows)
+            plan = predicted_memory(model, dtype, n_token, n_atom, n_msa, n_sample, n_target, chunks)
+            if plan.peak <= device:
+                return plan
+    return plan
+
+
+def _doubled(most: int) -> list[int]:
+    """1, 2, 4, ... up to `most`, which ends it."""
+    return [1 << i for i in range((most - 1).bit_length())] + [most]
 
 
 def longest_target(model: ModelSettings, dtype: str, n_msa: int, n_sample: int, device: float) -> int:
@@ -84,7 +148,7 @@ def longest_target(model: ModelSettings, dtype: str, n_msa: int, n_sample: int, 
 
     def fits(n_token: int) -> bool:
         n_atom = FEWEST_ATOMS_PER_TOKEN * n_token
-        return predicted_memory(model, dtype, n_token, n_atom, n_msa, n_sample).peak <= device
+        return memory_plan(model, dtype, n_token, n_atom, n_msa, n_sample, 1, device).peak <= device
 
     low, high = 0, LONGEST
     while low < high:
@@ -98,7 +162,7 @@ def targets_together(
 ) -> int:
     """How many such targets go through the model at once: as many as help, halved until they fit; 0 if none does."""
     count = most_targets(n_token)
-    while count and predicted_memory(model, dtype, n_token, n_atom, n_msa, n_sample, count).peak > device:
+    while count and memory_plan(model, dtype, n_token, n_atom, n_msa, n_sample, count, device).peak > device:
         count //= 2
     return count
 

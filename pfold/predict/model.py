@@ -14,6 +14,7 @@ from pfold.predict import graphs
 from pfold.predict.compile_cache import compile_cache
 from pfold.predict.fold import Features, Fold
 from pfold.predict.graphs import place
+from pfold.predict.memory import WHOLE, Chunks
 from pfold.predict.noise import check_noise, make_noise
 from pfold.weights.load import load_weights
 from pfold.weights.published import ModelSettings, model_settings
@@ -87,6 +88,7 @@ class Model:
         n_atom: int | None = None,
         stages: bool = False,
         logits: bool = True,
+        chunks: Chunks = WHOLE,
         report: Callable[[str], None] | None = None,
     ) -> list[dict[str, Any]]:
         """Fold several targets of similar length in one forward pass; each comes out as if folded alone.
@@ -95,6 +97,7 @@ class Model:
         noise: a seed or recorded stream for each target. msa_rows: "random" draws alignment rows in each cycle as the
         reference does, "all" keeps them all; None is "random" with a seed and "all" with a recorded stream. n_token,
         n_atom: pad to these lengths; nothing unpadded changes. logits: also return the confidence head's logits.
+        chunks: pieces into which the pass is cut for the sake of memory (`pfold.predict.memory.memory_plan`).
         report: is told what is being done ("cycle 2 of 10").
 
         Returns for each target a dict: coordinate [S, N_atom, 3] (Å), contact_probs [N, N], summary and full_data
@@ -111,7 +114,7 @@ class Model:
             msa_rows = "all" if all(recorded) else "random"
         if msa_rows not in ("all", "random"):
             raise ConfigError(f'msa_rows is "{msa_rows}"; use "random" or "all"')
-        fold = Fold(self.settings, self.params, self.dtype, features, n_token, n_atom, report)
+        fold = Fold(self.settings, self.params, self.dtype, features, n_token, n_atom, chunks, report)
         fold.stages = {} if stages else None
         streams = [
             check_noise(one, n_step, n_sample, count)

@@ -72,6 +72,13 @@ def check_noise(noise: Mapping[str, np.ndarray], n_step: int, n_sample: int, n_a
     return Noise(**arrays)  # type: ignore[typeddict-item]
 
 
+def samples_of(noise: Noise, start: int, stop: int) -> Noise:
+    """The stream of the samples [start, stop) alone."""
+    some = slice(start, stop)
+    x0, rot, trans, churn = noise["x0"], noise["rot"], noise["trans"], noise["churn"]
+    return Noise(x0=x0[some], rot=rot[:, some], trans=trans[:, some], churn=churn[:, some])
+
+
 def draw_rows(noise: int, cycle: int, n_msa: int, max_rows: int) -> np.ndarray:
     """Alignment rows of one recycling cycle: a random number of random rows, as the reference draws at inference.
 

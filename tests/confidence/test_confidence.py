@@ -3,15 +3,29 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from pfold.confidence import bins, confidence_of_sample, contact_probabilities
-from pfold.confidence.bins import bin_centers, expected_value
+from pfold.confidence import PairConfidence, bins, confidence_of_sample, contact_probabilities
+from pfold.confidence.bins import bin_centers, expected_value, softmax
 from pfold.confidence.clash import has_clash
-from pfold.confidence.ptm import TmScore, tm_normalization, tm_scores
+from pfold.confidence.ptm import TmScore, TmScores, tm_normalization
 
 
 def one_bin(index: np.ndarray, n_bin: int) -> np.ndarray:
     """Logits with all weight in one bin."""
     return 80.0 * np.eye(n_bin, dtype=np.float32)[index]
+
+
+def pair_confidence(features, pae, pde, *, rows):
+    """Of all rows, added so many at a time."""
+    pairs = PairConfidence(features)
+    for start in range(0, len(pae), rows):
+        pairs.add(start, pae[start : start + rows], pde[start : start + rows])
+    return pairs
+
+
+def tm_scores(pae, *arguments):
+    scores = TmScores(*arguments)
+    scores.add(0, softmax(pae))
+    return scores.values
 
 
 @pytest.mark.shared
@@ -20,8 +34,9 @@ def test_scores_equal_the_reference(monomer):
     contact_probs = contact_probabilities(a["stage_distogram_0_0"])
     np.testing.assert_allclose(contact_probs, a["contact_probs"], atol=1e-6)
     for i in range(2):
-        logits = {key: a[key][i] for key in ("plddt", "pae", "pde")}
-        summary, full = confidence_of_sample(monomer.features, a["coordinate"][i], logits, contact_probs, 2)
+        pairs = pair_confidence(monomer.features, a["pae"][i], a["pde"][i], rows=1000)
+        scores = a["coordinate"][i], a["plddt"][i], pairs, contact_probs, 2
+        summary, full = confidence_of_sample(monomer.features, *scores)
         for name, value in summary.items():
             np.testing.assert_allclose(value, a[f"summary_{i}_{name}"], rtol=1e-5, atol=1e-5, err_msg=name)
         for name, value in full.items():
@@ -64,19 +79,23 @@ def test_chunks_of_rows_change_nothing_and_no_second_copy_is_made(monkeypatch):
         "atom_to_token_idx": np.arange(n),
         "is_ligand": np.zeros(n, int),
     }
-    logits = {key: generator.standard_normal((n, n, 64), dtype=np.float32) for key in ("pae", "pde")}
-    logits["plddt"] = generator.standard_normal((n, 50), dtype=np.float32)
-    contact = contact_probabilities(logits["pae"])
+    pae, pde = (generator.standard_normal((n, n, 64), dtype=np.float32) for _ in range(2))
+    plddt = generator.standard_normal((n, 50), dtype=np.float32)
+    contact = contact_probabilities(pae)
     x = 10 * generator.standard_normal((n, 3), dtype=np.float32)
-    whole, _ = confidence_of_sample(features, x, logits, contact, 1)
+    pairs = pair_confidence(features, pae, pde, rows=n)
+    whole, whole_data = confidence_of_sample(features, x, plddt, pairs, contact, 1)
     monkeypatch.setattr(bins, "_CHUNK_ELEMENTS", 7 * n * 64)
     tracemalloc.start()
-    parts, _ = confidence_of_sample(features, x, logits, contact, 1)
+    pairs = pair_confidence(features, pae, pde, rows=23)
+    parts, data = confidence_of_sample(features, x, plddt, pairs, contact, 1)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     for key, value in whole.items():
         np.testing.assert_allclose(parts[key], value, rtol=1e-5, atol=1e-6, err_msg=key)
-    assert peak < logits["pae"].nbytes / 2
+    for key in ("token_pair_pae", "token_pair_pde"):
+        np.testing.assert_allclose(data[key], whole_data[key], rtol=1e-6, err_msg=key)
+    assert peak < pae.nbytes / 2
 
 
 def test_clash_counts_close_atoms_of_different_polymers():

@@ -222,9 +222,13 @@ def test_pair_logits(size: tuple[int, int, int]) -> None:
     case = Case(*size)
     p = case.norm("norm", C_Z) | {"layer.weight": case.layer(50, C_Z), "layer.bias": Tensor(case.values(50))}
     for name, norm in (("pair_logits", "norm"), ("symmetric_pair_logits", "norm"), ("symmetric_pair_logits", "")):
+        rows = np.arange(len(case.z), dtype=np.int32)
         arguments = p, norm, "layer", Tensor(case.z), Tensor(case.mask)
-        found, expected = getattr(cpu, name)(*arguments), getattr(reference, name)(*arguments)
+        found, expected = (getattr(backend, name)(*arguments, Tensor(rows)) for backend in (cpu, reference))
         assert close(masked_rows(case, found), masked_rows(case, expected))
+        # The last rows of each target, which may be padding, and a row twice.
+        some = np.concatenate([rows[len(rows) // 2 :], rows[-1:]])
+        np.testing.assert_array_equal(getattr(cpu, name)(*arguments, Tensor(some)).asnumpy(), found.asnumpy()[some])
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -312,28 +316,32 @@ def bf16(x: np.ndarray) -> np.ndarray:
     return Tensor(x).astype(ms.bfloat16).float().asnumpy()
 
 
-@pytest.mark.parametrize("shape", [(1, 64), (3, 37, 48), (2, 65, 130)])
-@pytest.mark.parametrize("n_out", [3, 48, 130])
-def test_linear_layers_of_bf16_weights(shape: tuple[int, ...], n_out: int) -> None:
-    """Products of rounded inputs and weights, summed in float32."""
+@pytest.mark.parametrize("dtype", [ms.float32, ms.bfloat16], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("shape", [(1, 64), (3, 37, 48), (2, 65, 130), (700, 6)])
+@pytest.mark.parametrize("n_out", [1, 3, 48, 130])
+def test_linear_layers_of_rows(shape: tuple[int, ...], n_out: int, dtype: Any) -> None:
+    """With bfloat16 weights products of rounded inputs and weights; summed in float32 in either case."""
     case = Case(1, 5, 5)
     x, weight, bias = case.values(*shape), case.values(n_out, shape[-1]), case.values(n_out)
-    expected = bf16(x) @ bf16(weight).T
-    narrow = Tensor(weight).astype(ms.bfloat16)
-    np.testing.assert_allclose(cpu.affine(Tensor(x), narrow).asnumpy(), expected, rtol=1e-4, atol=1e-4)
-    found = cpu.affine(Tensor(x), narrow, Tensor(bias)).asnumpy()
+    rounded = bf16 if dtype == ms.bfloat16 else np.asarray
+    expected = rounded(x) @ rounded(weight).T
+    stored = Tensor(weight).astype(dtype)
+    np.testing.assert_allclose(cpu.affine(Tensor(x), stored).asnumpy(), expected, rtol=1e-4, atol=1e-4)
+    found = cpu.affine(Tensor(x), stored, Tensor(bias)).asnumpy()
     np.testing.assert_allclose(found, expected + bias, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [ms.float32, ms.bfloat16], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("n_row", [1, 64, 131])
-def test_gated_transition_of_bf16_weights(n_row: int) -> None:
+def test_gated_transition_of_rows(n_row: int, dtype: Any) -> None:
     case = Case(1, 5, 5)
     x = Tensor(case.values(n_row, 48))
     weights = case.layer(100, 48), case.layer(100, 48), case.layer(40, 100)
     expected = reference.gated_transition(x, *weights).asnumpy()
-    found = cpu.gated_transition(x, *(w.astype(ms.bfloat16) for w in weights)).asnumpy()
+    found = cpu.gated_transition(x, *(w.astype(dtype) for w in weights)).asnumpy()
     assert found.shape == (n_row, 40)
-    assert 0 < np.sqrt(((found - expected) ** 2).mean()) < 1e-2 * np.sqrt((expected**2).mean())
+    error = np.sqrt(((found - expected) ** 2).mean()) / np.sqrt((expected**2).mean())
+    assert error < (1e-2 if dtype == ms.bfloat16 else 1e-6)
 
 
 @pytest.mark.parametrize("name", PAIR_OPERATORS)
@@ -404,8 +412,9 @@ def test_every_instruction_set(name: str, dtype: str) -> None:
         test_token_attention((2, 70, 65))
         test_attention_of_scores_beyond_the_range_of_powers(-300.0)
         test_attention_of_scores_beyond_the_range_of_powers(3e4)
-        test_linear_layers_of_bf16_weights((2, 65, 130), 130)
-        test_gated_transition_of_bf16_weights(131)
+        test_linear_layers_of_rows((2, 65, 130), 130, ms.bfloat16)
+        test_linear_layers_of_rows((2, 65, 130), 130, ms.float32)
+        test_gated_transition_of_rows(131, ms.bfloat16)
         test_outer_product_mean((2, 70, 65), dtype)
         test_pair_weighted_averaging((2, 70, 65), dtype)
         test_norms_and_gates_of_rows()

@@ -1,11 +1,22 @@
 """The memory plan: its arithmetic, the command, and the runner that asks it."""
 
+from dataclasses import replace
+
 import pytest
 
 from pfold import stages
 from pfold.cli import main
 from pfold.predict import batch as batches
-from pfold.predict.memory import GIB, device_bytes, longest_target, most_targets, predicted_memory
+from pfold.predict.memory import (
+    GIB,
+    WHOLE,
+    Chunks,
+    device_bytes,
+    longest_target,
+    memory_plan,
+    most_targets,
+    predicted_memory,
+)
 from pfold.predict.paths import RunPaths
 from pfold.weights.published import model_settings
 from tests.runs import StandInModel, make_config, write_fasta
@@ -24,9 +35,24 @@ def test_pairs_decide_for_long_targets():
 
 def test_the_longest_target_is_the_last_that_fits():
     longest = longest_target(TINY, "float32", 512, 1, 24 * GIB)
-    assert predicted_memory(TINY, "float32", longest, 8 * longest, 512, 1).peak <= 24 * GIB
-    assert predicted_memory(TINY, "float32", longest + 1, 8 * (longest + 1), 512, 1).peak > 24 * GIB
+    assert memory_plan(TINY, "float32", longest, 8 * longest, 512, 1, 1, 24 * GIB).peak <= 24 * GIB
+    assert memory_plan(TINY, "float32", longest + 1, 8 * (longest + 1), 512, 1, 1, 24 * GIB).peak > 24 * GIB
     assert longest_target(TINY, "float32", 512, 1, GIB) == 0
+
+
+def test_a_target_is_cut_into_no_more_pieces_than_it_needs():
+    sizes = TINY, "float32", 2048, 8 * 2048, 512, 5, 1
+    whole = predicted_memory(TINY, "float32", 2048, 8 * 2048, 512, 5)
+    assert memory_plan(*sizes, whole.peak).chunks == WHOLE
+    cut = memory_plan(*sizes, whole.peak - 1)
+    assert cut.chunks == Chunks(samples=1, rows=2)
+    assert cut.peak < whole.peak
+    # Of many samples, the diffusion module takes only some at a time.
+    many = memory_plan(TINY, "float32", 1024, 8 * 1024, 1, 200, 1, 12 * GIB)
+    assert many.peak <= 12 * GIB
+    assert many.chunks.samples > 1
+    # Where nothing helps, the plan says so by its peak.
+    assert memory_plan(TINY, "float32", 16384, 8 * 16384, 512, 1, 1, 24 * GIB).peak > 24 * GIB
 
 
 def test_short_targets_share_a_pass():
@@ -40,9 +66,28 @@ def test_the_command_says_what_fits(capsys):
     assert main([*arguments, "--device-bytes", "24e9"]) == 0
     said = capsys.readouterr().out
     assert "peak\t" in said
-    assert "fits into 22.4 GiB; targets in one pass: 1" in said
+    assert "fits into 22.4 GiB: in one piece; targets in one pass: 1" in said
     assert main([*arguments, "--device-bytes", "3e9"]) == 1
     assert "does not fit into 2.8 GiB; the longest target that would has" in capsys.readouterr().out
+
+
+def test_the_runner_cuts_a_target_so_that_it_fits(tmp_path, monkeypatch, caplog):
+    fasta = write_fasta(tmp_path / "p.fasta", a="MKTAYIAKQRQISFVKSHFSRQ")
+    config = make_config(tmp_path, fasta, n_sample=4000)
+    bucket, n_atom = 32, 256
+    whole = predicted_memory(TINY, config.dtype, bucket, n_atom, 1, 4000)
+    told = {}
+
+    class Told(StandInModel):
+        def predict(self, features, n_sample, noise, chunks, **settings):
+            told["chunks"] = chunks
+            return super().predict(features, 1, noise, **settings)
+
+    monkeypatch.setattr(batches, "load_model", lambda *_: Told())
+    with caplog.at_level("INFO"):
+        stages.run_all(replace(config, device_bytes=whole.peak * 0.9))
+    assert told["chunks"].samples == 2
+    assert "samples in 2 parts" in caplog.text
 
 
 def test_a_target_that_would_not_fit_fails_before_it_runs(tmp_path, monkeypatch):

@@ -1,0 +1,101 @@
+// Linear layers and gated transitions of rows in float32. Weights [m][k] are float32 or bf16, and so are the products;
+// sums are in float32. Weights are the left side of each product, since that takes rows as the checkpoint has them; the
+// right side is panels of 64 rows of x. For bf16 every width k is even.
+#pragma once
+
+#include <algorithm>
+
+#include "layout.h"
+
+namespace PFOLD_ISA {
+
+// Outputs that are computed at a time.
+constexpr i64 OUTPUTS = 48;
+
+// The panel of x [n][k] that a thread works on, turned round when another one is asked for.
+template <class T>
+class RowPanel {
+ public:
+  RowPanel(const float* x, i64 n, i64 k) : x_(x), n_(n), k_(k), rows_(PANEL * k), panel_(packed<T>(k) * PANEL) {}
+
+  // Of the rows from `start` on.
+  const E<T>* operator()(i64 start) {
+    if (start == start_) return panel_.get();
+    i64 count = panel_rows(n_, start);
+    to_rows(x_ + start * k_, k_, count, k_, rows_.get(), k_);
+    std::memset(rows_.get() + count * k_, 0, (PANEL - count) * k_ * sizeof(T));
+    to_panel(rows_.get(), k_, panel_.get());
+    start_ = start;
+    return panel_.get();
+  }
+
+ private:
+  const float* x_;
+  i64 n_, k_, start_ = -1;
+  Buffer<T> rows_;
+  Buffer<E<T>> panel_;
+};
+
+// Outputs [first, first + count) of a layer for the 64 rows of a panel: out [count][64].
+template <class T>
+void panel_product(const T* weight, i64 first, i64 count, i64 k, const E<T>* panel, float* out) {
+  i64 packed_k = k / PACK<T>;
+  gemm(count, PANEL, packed_k, reinterpret_cast<const E<T>*>(weight) + first * packed_k, packed_k, 1, panel, PANEL, 0,
+       out, PANEL);
+}
+
+// Blocks of outputs of a panel that a thread takes at a time: small ones are not worth the asking.
+inline i64 blocks_at_a_time(i64 m, i64 k) { return std::max<i64>(1, (1 << 18) / (std::min(m, OUTPUTS) * k * PANEL)); }
+
+// Panels of n rows, panel(start) of the rows from `start` on, times weight [m][k], plus bias [m] or null -> out [n][m];
+// shared by the threads of a region.
+template <class T, class PanelOf>
+void panels_product(PanelOf&& panel, i64 n, i64 k, const T* weight, const float* bias, i64 m, float* out) {
+  Buffer<float> products(PANEL * PANEL), turned(PANEL * PANEL);
+#pragma omp for collapse(2) schedule(dynamic, blocks_at_a_time(m, k))
+  for (i64 start = 0; start < n; start += PANEL)
+    for (i64 r = 0; r < m; r += OUTPUTS) {
+      i64 count = std::min(m - r, OUTPUTS);
+      panel_product(weight, r, count, k, panel(start), products.get());
+      transpose_rows(products.get(), PANEL, count, PANEL, turned.get());
+      for (i64 q = 0; q < panel_rows(n, start); ++q) {
+        float* row = out + (start + q) * m + r;
+        for (i64 i = 0; i < count; ++i) row[i] = turned[q * PANEL + i] + (bias ? bias[r + i] : 0);
+      }
+    }
+}
+
+// x [n][k], weight [m][k], bias [m] or null -> out [n][m].
+template <class T>
+void row_linear(const float* x, i64 n, i64 k, const T* weight, const float* bias, i64 m, float* out) {
+#pragma omp parallel
+  panels_product<T>(RowPanel<T>(x, n, k), n, k, weight, bias, m, out);
+}
+
+// silu(x A) * (x B) projected back: a and b [hidden][k], project [m][hidden] -> out [n][m].
+template <class T>
+void row_transition(const float* x, i64 n, i64 k, const T* a, const T* b, i64 hidden, const T* project, i64 m,
+                    float* out) {
+  i64 gated_panel = packed<T>(hidden) * PANEL;
+  Buffer<E<T>> gated(panels(n) * gated_panel);
+#pragma omp parallel
+  {
+    RowPanel<T> panel(x, n, k);
+    Buffer<float> left(OUTPUTS * PANEL), right(OUTPUTS * PANEL);
+#pragma omp for collapse(2) schedule(dynamic, blocks_at_a_time(hidden, 2 * k))
+    for (i64 start = 0; start < n; start += PANEL)
+      for (i64 r = 0; r < hidden; r += OUTPUTS) {
+        i64 count = std::min(hidden - r, OUTPUTS);
+        panel_product(a, r, count, k, panel(start), left.get());
+        panel_product(b, r, count, k, panel(start), right.get());
+        for (i64 e = 0; e < count * PANEL; e += VL)
+          store(left.get() + e, silu<T>(load(left.get() + e)) * load(right.get() + e));
+        E<T>* to = gated.get() + start / PANEL * gated_panel + r / PACK<T> * PANEL;
+        pack_rows<T>(left.get(), PANEL, count, PANEL, to, PANEL);
+      }
+    auto of_gated = [&](i64 start) { return gated.get() + start / PANEL * gated_panel; };
+    panels_product<T>(of_gated, n, hidden, project, nullptr, m, out);
+  }
+}
+
+}  // namespace PFOLD_ISA
