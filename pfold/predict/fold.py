@@ -7,7 +7,6 @@ atoms and alignments know nothing of the batch, and pairs are [n_target * N, N, 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
@@ -25,7 +24,7 @@ from pfold.features.device import (
 from pfold.model.primitives import Params
 from pfold.predict import graphs
 from pfold.predict.buckets import padded_rows
-from pfold.predict.graphs import as_input, to_device
+from pfold.predict.graphs import as_input, to_array, to_device
 from pfold.predict.memory import WHOLE, Chunks
 from pfold.predict.noise import Noise, draw_rows, samples_of
 from pfold.predict.rows import row_blocks
@@ -270,7 +269,7 @@ class Fold:
 
     def _unpad(self, x: Tensor, target: int, n_axis: int) -> np.ndarray:
         start, n = target * self.padded_token, self.n_token[target]
-        rows = (x if x.dtype == ms.float32 else x.float()).asnumpy()[start : start + n]
+        rows = to_array(x)[start : start + n]
         return rows[:, :n] if n_axis == 2 else rows
 
     def _record(self, stage: str, x: Tensor, n_axis: int) -> None:

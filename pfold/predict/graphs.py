@@ -179,6 +179,11 @@ def to_device(tree: Any) -> Any:
     return _map_leaves(tree, lambda array: Tensor(np.ascontiguousarray(array)))
 
 
+def to_array(x: Tensor) -> np.ndarray:
+    """The values of a tensor in float32; without a copy where they are that."""
+    return (x if x.dtype == ms.float32 else x.float()).asnumpy()
+
+
 def zeros(shape: tuple[int, ...], dtype: str) -> Tensor:
     """A tensor of zeros of dtype "float32" or "bfloat16"."""
     return ops.zeros(shape, ms.bfloat16 if dtype == "bfloat16" else ms.float32)

@@ -7,6 +7,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
+from pfold.predict.graphs import to_array
+
 
 @dataclass(frozen=True, eq=False)
 class RowBlock:
@@ -22,7 +24,7 @@ class RowBlock:
 
     def of_target(self, x: Tensor, target: int, n_token: int) -> np.ndarray:
         """What x [n_target * size, N, ...] has of a target's n_token rows and columns; none where it ends before."""
-        mine = x.asnumpy()[target * self.size : (target + 1) * self.size]
+        mine = to_array(x)[target * self.size : (target + 1) * self.size]
         return np.asarray(mine[: max(0, n_token - self.start), :n_token])
 
 
