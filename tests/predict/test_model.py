@@ -97,7 +97,7 @@ def test_bfloat16_stays_near_float32(tiny_model, dimer, folded):
 
 
 def test_chunks_change_nothing(tiny_model, dimer):
-    """Samples one by one and rows of logits in blocks, of which the last is cut short and one is beyond a target."""
+    """Samples in two parts and rows of logits in blocks, of which the last is cut short and others beyond a target."""
     other = featurize(Target("u", merge_chains(["WWCC"])))
     settings = SETTINGS | {"logits": True, "n_sample": 3}
     arguments = {"features": [dimer, other], "noise": [9, 1], **settings}
