@@ -10,6 +10,8 @@
 namespace {
 
 constexpr std::size_t HUGE_PAGE = std::size_t(2) << 20;
+// Idle memory that is kept at most: where operators take more, they work so long that the first touch costs little.
+constexpr std::size_t MOST_IDLE = std::size_t(1) << 30;
 
 struct Block {
   void* data;
@@ -72,6 +74,7 @@ void return_block(void* data, std::size_t bytes) {
   in_use -= bytes;
   idle_bytes += bytes;
   idle.push_back({data, bytes});
+  while (idle_bytes > MOST_IDLE) drop_largest();
 }
 
 // Gives back what no operator has in use.

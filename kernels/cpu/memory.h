@@ -10,7 +10,7 @@ template <int N>
 using Int = std::integral_constant<int, N>;
 
 // Large blocks are kept for the operators to come, since the first touch of new pages can cost more than their use:
-// never more than operators had in use at once. See memory.cpp.
+// never more than operators had in use at once, nor more than 1 GiB. See memory.cpp.
 constexpr std::size_t LARGE = std::size_t(8) << 20;
 void* take_block(std::size_t& bytes);
 void return_block(void* data, std::size_t bytes);
