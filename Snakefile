@@ -3,9 +3,6 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-configfile: "config/config.yaml"
-
-
 include: "workflow/rules/common.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/plan.smk"
@@ -31,7 +28,15 @@ wildcard_constraints:
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/check.txt",
+        f"{RESULTS}/receipts/check.json",
+
+
+onstart:
+    if workflow.is_main_process:
+        try:
+            hold_results(CONFIG.results)
+        except PfoldError as error:
+            raise WorkflowError(str(error)) from None
 
 
 onerror:

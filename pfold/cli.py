@@ -8,9 +8,8 @@ from pathlib import Path
 
 from pfold import __version__
 from pfold.config import RunConfig, load_config, parse_config
-from pfold.errors import PfoldError, WeightsError, exit_code, explained_full_disk
+from pfold.errors import REASONS, PfoldError, WeightsError, exit_code, explained_os_errors
 from pfold.logs import start_logging
-from pfold.predict.outcome import REASONS
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -229,7 +228,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     start_logging()
     try:
-        with explained_full_disk():
+        with explained_os_errors():
             return _run(args)
     except PfoldError as error:
         print(f"pfold: {error}", file=sys.stderr)

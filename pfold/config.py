@@ -3,6 +3,7 @@
 import datetime
 import difflib
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from jsonschema import Draft202012Validator, ValidationError
+from jsonschema import Draft202012Validator, ValidationError, validators
 
+from pfold.config_file import read_config
 from pfold.errors import ConfigError
 from pfold.search.settings import SearchSettings, TemplateSettings
 from pfold.weights.published import AUTO, UNTRAINED, ModelSettings, model_settings
@@ -82,24 +84,35 @@ def config_schema() -> dict[str, Any]:
 
 def load_config(path: Path) -> RunConfig:
     """Read a configuration file. Raises ConfigError for a file that can't be read or is wrong."""
-    try:
-        raw = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"{path}: the configuration can't be read ({error.strerror})") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from None
-    return parse_config(raw or {}, str(path))
+    return parse_config(read_config(path), str(path))
+
+
+def _is_whole(_: Any, value: object) -> bool:
+    """JSON Schema calls 5.0 an integer; a count is written without a point."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_: Any, value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+_Validator = validators.extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_whole).redefine("number", _is_number),
+)
 
 
 def parse_config(raw: Mapping[str, Any], source: str = "the configuration") -> RunConfig:
-    """Check a configuration and fill in defaults.
+    """Check a configuration, whose paths are relative to the working directory, and fill in defaults.
 
     Raises ConfigError naming the key, and for an unknown key the nearest known one.
     """
-    error = next(iter(sorted(Draft202012Validator(config_schema()).iter_errors(dict(raw)), key=_importance)), None)
+    error = next(iter(sorted(_Validator(config_schema()).iter_errors(dict(raw)), key=_importance)), None)
     if error is not None:
         raise ConfigError(f"{source}: {_explain(error)}")
     value = _with_defaults(dict(raw), config_schema())
+    if isinstance(value["targets"], str):
+        value["targets"] = [value["targets"]]
     model = model_settings(value["model"])
     search = value["search"]
     if max(value["buckets"]) < value["max_tokens"]:

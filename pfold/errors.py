@@ -4,13 +4,25 @@ import contextlib
 import errno
 from collections.abc import Iterator
 
+# Why a target was not folded: the device's memory, a job that died with it, a prediction of no finite numbers, its
+# input, anything else.
+OOM, CRASHED, NOT_FINITE, BAD_INPUT, ERROR = REASONS = ("oom", "crashed", "not_finite", "bad_input", "error")
+
 
 class PfoldError(Exception):
-    """Base of all errors that pfold raises on purpose; the command line prints them without a traceback."""
+    """Base of all errors that pfold raises on purpose; the command line prints them without a traceback.
+
+    reason: one of REASONS, where it is a target's failure. retryable: whether another attempt may help.
+    """
+
+    reason = ERROR
+    retryable = False
 
 
 class InputError(PfoldError):
     """A file, record or sequence that can't be folded."""
+
+    reason = BAD_INPUT
 
 
 class ConfigError(PfoldError):
@@ -24,15 +36,47 @@ class WeightsError(PfoldError):
 class SearchError(PfoldError):
     """A homology search that can't run."""
 
+    retryable = True
+
+
+class NotFiniteError(PfoldError):
+    """A prediction of NaN or infinite numbers; the message names the stage that made them."""
+
+    reason = NOT_FINITE
+
+
+class CrashedError(PfoldError):
+    """A target that a process died with, as far as is known."""
+
+    reason, retryable = CRASHED, True
+
+
+class OutOfMemoryError(PfoldError):
+    """The device's or the host's memory is not enough."""
+
+    reason, retryable = OOM, True
+
+
+class OperatorError(PfoldError):
+    """A fused operator refused its arguments; the message is the operator's own."""
+
+
+class DamagedError(PfoldError):
+    """A file that pfold made can't be read any more; it is removed, and the next attempt makes it anew."""
+
+    retryable = True
+
 
 @contextlib.contextmanager
-def explained_full_disk() -> Iterator[None]:
-    """Turn the system's error for a full disk, wherever it comes from, into a `DiskFullError`."""
+def explained_os_errors() -> Iterator[None]:
+    """Turn the system's refusals to write, wherever they come from, into errors that say what to do."""
     try:
         yield
     except OSError as error:
         if is_disk_full(error):
             raise DiskFullError(error) from None
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise NotWritableError(error) from None
         raise
 
 
@@ -44,12 +88,37 @@ def is_disk_full(error: BaseException) -> bool:
 class DiskFullError(PfoldError):
     """Nothing can be written any more."""
 
+    retryable = True
+
     def __init__(self, error: OSError) -> None:
         where = f" ({error.filename})" if error.filename else ""
         super().__init__(
             f"the disk is full{where}: free some space and run again; what is finished is kept, and nothing "
             "half written counts as done"
         )
+
+
+class NotWritableError(PfoldError):
+    """A file or folder that this user may not read or write."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(
+            f"{error.filename or 'a file'}: {error.strerror}. Results, store and cache must be readable and writable "
+            "for you; on a store that several users share, give it to their group (chmod g+rws) and set umask 002"
+        )
+
+
+def explain(error: BaseException) -> str:
+    """What an error of any kind says, in a line: pfold's own in full, others with their type and first line."""
+    if isinstance(error, PfoldError):
+        return str(error)
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    lines = str(error).strip().splitlines()
+    said = lines[0][:500] if lines else ""
+    if isinstance(error, OSError | RuntimeError | ValueError | MemoryError) and said:
+        return said
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 # Exit codes: 1 targets were not folded, 2 wrong usage or configuration, 3 bad input, 4 weights, 5 search.

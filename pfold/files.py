@@ -7,8 +7,11 @@ import glob
 import gzip
 import hashlib
 import json
+import logging
 import os
+import re
 import shutil
+import stat
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -17,7 +20,15 @@ from typing import Any
 
 import pandas as pd
 
+from pfold.errors import PfoldError
+
+logger = logging.getLogger(__name__)
+
 _LARGE = 64 * 1024 * 1024
+# Most bytes that a compressed file may unpack to.
+MAX_UNPACKED = 1 << 30
+# The file by which a folder is known as pfold's own.
+MARKER = ".pfold"
 
 
 @contextlib.contextmanager
@@ -46,7 +57,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         for file in temporary.rglob("*"):
             if file.is_file():
                 _sync(file)
-        os.chmod(temporary, 0o777 & ~_umask())
+        # A folder in one that passes on its group (setgid) passes it on too.
+        os.chmod(temporary, (0o777 & ~_umask()) | (temporary.stat().st_mode & stat.S_ISGID))
         _replace_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -75,19 +87,56 @@ def user_cache() -> Path:
 
 def remove_leftovers(path: Path) -> None:
     """Remove what a killed `atomic_folder(path)` left; only for the one process that writes this folder."""
-    if path.parent.is_dir():
-        for suffix in ("tmp", "old"):
-            for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.{suffix}"):
-                shutil.rmtree(leftover)
+    if not path.parent.is_dir():
+        return
+    # tempfile's names have eight of these letters: ".a.b.12345678.tmp" is a leftover of "a.b", not of "a".
+    leftover = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}\.(tmp|old)")
+    for found in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        if leftover.fullmatch(found.name):
+            shutil.rmtree(found)
 
 
-def read_unpacked(path: Path) -> bytes:
-    """A file's content, unpacked where it is gzipped. Raises OSError where it can't be read or is cut short."""
-    raw = path.read_bytes()
-    try:
-        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except (EOFError, zlib.error) as error:
-        raise OSError(f"damaged gzip file: {error}") from None
+def claim_folder(path: Path) -> Path:
+    """Make a folder that pfold fills and empties, known by a marker in it.
+
+    Raises PfoldError for one that has files and no marker: it is somebody else's, and nothing in it is touched.
+    """
+    marker = path / MARKER
+    if not marker.is_file():
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise PfoldError(
+                f"{path} is there already and was not made by pfold; name another results folder, or move it away"
+            )
+        path.mkdir(parents=True, exist_ok=True)
+        write_text(marker, "pfold made this folder and may remove what is in it.\n")
+    return path
+
+
+def empty_folder(path: Path) -> Path:
+    """Claim a folder and remove everything in it but the marker. Raises PfoldError as `claim_folder`."""
+    for child in claim_folder(path).iterdir():
+        if child.is_dir() and not child.is_symlink():
+            shutil.rmtree(child)
+        elif child.name != MARKER:
+            child.unlink()
+    return path
+
+
+def read_unpacked(path: Path, most: int = MAX_UNPACKED) -> bytes:
+    """A file's content, unpacked where it is gzipped.
+
+    Raises OSError where it can't be read, is cut short, or has more than `most` bytes.
+    """
+    with open(path, "rb") as raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        try:
+            content = gzip.GzipFile(fileobj=raw).read(most + 1) if packed else raw.read(most + 1)
+        except (EOFError, zlib.error) as error:
+            raise OSError(f"damaged gzip file: {error}") from None
+    if len(content) > most:
+        raise OSError(f"it has over {most / 2**20:.0f} MiB{' unpacked' if packed else ''}, more than is read")
+    return content
 
 
 def keyed_path(folder: Path, key: str, suffix: str) -> Path:
@@ -109,6 +158,35 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file."""
     return json.loads(path.read_text())
+
+
+def read_record(path: Path, *keys: str) -> dict[str, Any] | None:
+    """The object of a JSON file that pfold wrote; None where there is none.
+
+    A file that is damaged, or has not these keys, counts as none and is named in the log: what it stood for is made
+    again.
+    """
+    try:
+        record = read_json(path)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        logger.warning("%s is damaged and passed over (%s)", path, error)
+        return None
+    if isinstance(record, dict) and all(key in record for key in keys):
+        return record
+    logger.warning("%s is damaged and passed over (it is not as pfold wrote it)", path)
+    return None
+
+
+def read_table(path: Path, remedy: str, **options: Any) -> pd.DataFrame:
+    """A Parquet table that pfold wrote. Raises PfoldError with the remedy where it is missing or damaged."""
+    try:
+        return pd.read_parquet(path, **options)
+    except FileNotFoundError:
+        raise PfoldError(f"{path} is not there yet; {remedy}") from None
+    except (OSError, ValueError, KeyError) as error:
+        raise PfoldError(f"{path} is damaged ({str(error).splitlines()[0]}); {remedy}") from None
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -134,24 +212,26 @@ def file_digest(path: Path) -> str:
 def large_file_digest(path: Path) -> str:
     """`file_digest` of a checkpoint or database.
 
-    That of a file over 64 MB is kept beside it while it does not change, where its folder can be written.
+    That of a file over 64 MB is taken once and kept beside it, or where that can't be written in the user's cache,
+    together with the file's size and times, by which a change is seen.
     """
     status = path.stat()
     if status.st_size < _LARGE:
         return file_digest(path)
-    return _large_digest(path, f"{status.st_size} {status.st_mtime_ns}")
+    return _large_digest(path.absolute(), f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}")
 
 
 @functools.lru_cache(maxsize=64)
 def _large_digest(path: Path, stamp: str) -> str:
-    note = path.with_name(path.name + ".sha256")
-    if note.is_file():
-        known, _, value = note.read_text().rpartition(" ")
-        if known == stamp:
-            return value
+    beside = path.with_name(path.name + ".sha256")
+    cached = user_cache() / "digests" / f"{digest(str(path))}.sha256"
+    for note in (beside, cached):
+        if note.is_file():
+            known, _, value = note.read_text().rpartition(" ")
+            if known == stamp:
+                return value
     value = file_digest(path)
-    if os.access(path.parent, os.W_OK):
-        write_text(note, f"{stamp} {value}")
+    write_text(beside if os.access(path.parent, os.W_OK) else cached, f"{stamp} {value}")
     return value
 
 

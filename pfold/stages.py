@@ -3,33 +3,47 @@
 import functools
 import logging
 import os
-import shutil
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from pfold.chem.components import use_components
 from pfold.config import RunConfig, parse_config
-from pfold.errors import InputError, PfoldError, exit_code, explained_full_disk
+from pfold.errors import InputError, PfoldError, exit_code, explain, explained_os_errors, is_disk_full
 from pfold.features.constraints import constraint_features
 from pfold.features.store import FeatureStore
 from pfold.features.tokens import count_tokens, tokenize
-from pfold.files import read_json, write_json
+from pfold.files import read_record, read_table, write_json, write_table
 from pfold.logs import progress, start_logging
 from pfold.predict.device import claim_npu
+from pfold.predict.identity import weights_files
 from pfold.predict.inputs import embed_missing, target_features
-from pfold.predict.outcome import BAD_INPUT, pardon, record_failures
+from pfold.predict.lock import RunningError, hold_results, results_held
+from pfold.predict.outcome import classify, pardon, record_failures
 from pfold.predict.paths import RunPaths
 from pfold.predict.plan import make_plan
+from pfold.predict.receipts import (
+    CHECK,
+    PLAN,
+    SUMMARY,
+    TARGETS,
+    begin_stage,
+    check_source,
+    end_stage,
+    plan_source,
+    settle_receipts,
+    source_digests,
+    summary_source,
+    targets_source,
+)
+from pfold.results.folder import copy_result
 from pfold.results.report import write_report
 from pfold.results.status import format_status, run_progress
 from pfold.results.tables import check_failures, summarise
 from pfold.search.store import AlignmentStore
 from pfold.targets.convert import write_protenix_json
+from pfold.targets.named_files import noting_files
 from pfold.targets.read import read_targets, target_files
 from pfold.targets.table import collect_targets, read_target_table, write_targets
 from pfold.targets.types import PROTEIN, RNA, Target
@@ -41,12 +55,34 @@ class RetryableLeftError(PfoldError):
     """Targets of a batch failed in a way that another attempt may mend."""
 
 
+def begin_run(config: RunConfig) -> list[str]:
+    """Look at what an earlier run has left, before a workflow does; returns lines to tell the user.
+
+    Receipts that are no longer true are removed, unless another run is at work in the folder.
+    Raises ConfigError or WeightsError where targets, databases or weights are missing.
+    """
+    config.search.check()
+    weights_files(config)
+    try:
+        with explained_os_errors(), results_held(config.results):
+            return [f"{name}: its result is gone or damaged and will be made again" for name in settle_receipts(config)]
+    except RunningError as error:
+        return [f"{error}. What that run leaves is not looked at"]
+
+
 def run_targets(config: RunConfig) -> None:
     """Read all target files into the table of targets."""
+    paths = RunPaths(config.results)
+    begin_stage(paths, TARGETS)
     use_components(config.components)
     files = target_files(list(config.targets))
-    records = collect_targets(files, functools.partial(_check_target, config=config), config.max_tokens)
-    write_targets(records, RunPaths(config.results).targets)
+    # Taken before the files are read: one that changes meanwhile is read again by the next run.
+    made_from = targets_source(config)
+    with noting_files() as named:
+        records = collect_targets(files, functools.partial(_check_target, config=config), config.max_tokens)
+    write_targets(records, paths.targets)
+    made = (paths.targets, paths.targets.with_suffix(".csv"))
+    end_stage(paths, TARGETS, made_from, made, sources=source_digests({*files, *named}))
 
 
 def _check_target(target: Target, config: RunConfig) -> int:
@@ -75,15 +111,21 @@ def run_convert(files: Sequence[str], output: Path) -> None:
 
 
 def run_plan(config: RunConfig) -> None:
-    """Plan what is missing: search shards, features shards and batches."""
-    make_plan(config)
+    """Plan what is missing: search shards, features shards and batches. Raises PfoldError before `run_targets`."""
+    paths = RunPaths(config.results)
+    begin_stage(paths, PLAN)
+    made_from = plan_source(config, paths)
+    make_plan(config, copy_result)
+    jobs = [path for stage in ("search", "features", "predict") for path in paths.jobs(stage)]
+    end_stage(paths, PLAN, made_from, [paths.plan_table, *jobs])
 
 
 def _job(config: RunConfig, stage: str, name: str) -> dict[str, Any]:
     path = RunPaths(config.results).job(stage, name)
-    if not path.is_file():
-        raise PfoldError(f"{path}: the plan has no such {stage} job; make the plan anew")
-    return dict(read_json(path))
+    job = read_record(path, "resources")
+    if job is None:
+        raise PfoldError(f"{path}: the plan has no such {stage} job, or its file is damaged; make the plan anew")
+    return job
 
 
 def _targets_of(folders: Sequence[str], paths: RunPaths) -> dict[str, Target]:
@@ -119,11 +161,21 @@ def run_features(config: RunConfig, shard: str, cpus: int = 1) -> None:
                 store.write(item["features_id"], features)
                 n_token, n_msa = len(features["token_index"]), len(features["msa"])
                 logger.info("%s: %d tokens, %d alignment rows", target.name, n_token, n_msa)
-        except InputError as error:
-            for place in item["targets"]:
-                record_failures(paths.failures, place, BAD_INPUT, str(error), retryable=False)
-            logger.error("%s failed and is given up: %s", target.name, error)
+        except Exception as error:
+            if is_disk_full(error):
+                raise
+            _fail_features(item, error, paths)
     write_json(paths.receipt("features", shard), {"features": sorted(item["features_id"] for item in items)})
+
+
+def _fail_features(item: Mapping[str, Any], error: Exception, paths: RunPaths) -> None:
+    """Whatever the features of a target raise is that target's failure, and its copies'."""
+    reason, retryable = classify(error)
+    for place in item["targets"]:
+        failure = record_failures(paths.failures, place, reason, explain(error), retryable)
+        what = "will be tried again" if failure.retryable else "is given up"
+        show = None if isinstance(error, PfoldError) else error
+        logger.error("%s failed (%s) and %s: %s", place["name"], reason, what, explain(error), exc_info=show)
 
 
 def run_predict(config: RunConfig, batch: str, threads: int | None = None, profile: Path | None = None) -> None:
@@ -163,29 +215,43 @@ def run_predict(config: RunConfig, batch: str, threads: int | None = None, profi
 
 
 def run_summary(config: RunConfig) -> None:
-    """Write the summary table and the report."""
-    write_report(summarise(config), config)
+    """Write the summary table and the report; what a run that failed has left of them goes."""
+    paths = RunPaths(config.results)
+    begin_stage(paths, SUMMARY)
+    made_from = summary_source(paths)
+    table = summarise(config)
+    write_table(table, paths.summary)
+    report = write_report(table, config, paths.results / "report.html")
+    for left in (paths.partial_summary, paths.partial_summary.with_suffix(".csv"), paths.partial_report):
+        left.unlink(missing_ok=True)
+    end_stage(paths, SUMMARY, made_from, (paths.summary, paths.summary.with_suffix(".csv"), report))
 
 
 def run_partial_summary(config: RunConfig) -> None:
-    """The summary of a run that failed, where it came as far as a plan."""
-    if (RunPaths(config.results).plan / "plan.parquet").is_file():
-        run_summary(config)
+    """What a run that failed has done so far, in files of their own, where it came as far as a plan."""
+    paths = RunPaths(config.results)
+    if paths.stage_receipt(PLAN).is_file():
+        table = summarise(config)
+        write_table(table, paths.partial_summary)
+        logger.info("so far: %s", write_report(table, config, paths.partial_report))
 
 
 def run_check(config: RunConfig) -> None:
     """Raises TooManyFailedError where more targets failed than max_failed allows."""
-    check_failures(pd.read_parquet(RunPaths(config.results).summary), config.max_failed)
+    paths = RunPaths(config.results)
+    begin_stage(paths, CHECK)
+    made_from = check_source(config, paths)
+    check_failures(read_table(paths.summary, "write it with `pfold summary`"), config.max_failed)
+    end_stage(paths, CHECK, made_from, ())
 
 
 def run_retry(config: RunConfig, reason: str | None = None) -> list[str]:
     """Let the next run fold failed targets again, all or those of one reason; returns their names."""
     paths = RunPaths(config.results)
-    pardoned = pardon(paths.failures, reason)
-    if pardoned:
-        # The workflow does not ask for a plan that is gone, but makes one anew where this note has changed.
-        shutil.rmtree(paths.plan, ignore_errors=True)
-        write_json(paths.lost, {"lost": [], "retry": pardoned, "since": time.time_ns()})
+    with results_held(config.results):
+        pardoned = pardon(paths.failures, reason)
+        if pardoned:
+            begin_stage(paths, PLAN)
     return pardoned
 
 
@@ -195,22 +261,23 @@ def run_status(config: RunConfig) -> str:
 
 
 def run_all(config: RunConfig, cpus: int = 1) -> None:
-    """Run all stages one after another in this process; what an earlier run finished is kept."""
+    """Run all stages one after another in this process; what an earlier run finished is kept.
+
+    Raises RunningError where another run is at work in the results folder.
+    """
+    config.search.check()
+    hold_results(config.results)
+    paths = RunPaths(config.results)
     run_targets(config)
     run_plan(config)
-    paths = RunPaths(config.results)
-
-    def jobs(stage: str) -> list[str]:
-        return sorted(path.stem for path in (paths.plan / stage).glob("*.json"))
-
-    for shard in jobs("search"):
-        run_search(config, shard, cpus)
-    for shard in jobs("features"):
-        run_features(config, shard, cpus)
+    for job in paths.jobs("search"):
+        run_search(config, job.stem, cpus)
+    for job in paths.jobs("features"):
+        run_features(config, job.stem, cpus)
     left = []
-    for batch in jobs("predict"):
+    for job in paths.jobs("predict"):
         try:
-            run_predict(config, batch)
+            run_predict(config, job.stem)
         except RetryableLeftError as error:
             left.append(str(error))
     run_summary(config)
@@ -223,7 +290,7 @@ def run_rule(raw_config: Mapping[str, Any], log: str, stage: Callable[[RunConfig
     """Run a stage for a rule of the workflow: log to the rule's file too, and end with the error's exit code."""
     start_logging(Path(log))
     try:
-        with explained_full_disk():
+        with explained_os_errors():
             stage(parse_config(raw_config))
     except PfoldError as error:
         logger.error("%s", error)

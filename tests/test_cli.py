@@ -22,7 +22,11 @@ def test_fold_runs_every_stage(tmp_path, monkeypatch):
         (["fold", "p.fasta", "--model", "protenix_big"], 2, 'model "protenix_big" is unknown; did you mean'),
         (["fold", "p.fasta", "--weights", "gone.pt"], 4, "gone.pt does not exist"),
         (["fold", "p.fasta"], 4, "pfold weights fetch protenix_base_default_v0.5.0"),
-        (["fold", "p.fasta", "--weights", "untrained", "--database", "bad.fasta"], 5, "bad.fasta: can't be read"),
+        (
+            ["fold", "p.fasta", "--weights", "untrained", "--database", "bad.fasta"],
+            2,
+            'bad.fasta is no FASTA: it begins with "nonsense"',
+        ),
     ],
 )
 def test_errors_are_one_message_and_an_exit_code(tmp_path, monkeypatch, capsys, arguments, code, message):

@@ -52,10 +52,10 @@ def test_digest_depends_on_values_only():
 
 
 def test_leftovers_of_a_killed_write_are_removed_and_those_of_others_kept(tmp_path):
-    for name in (".d.x1.tmp", ".d.x2.old", ".other.x3.tmp", "d"):
+    for name in (".d.abcd_123.tmp", ".d.abcd1234.old", ".d.e.abcd1234.tmp", ".other.abcd1234.tmp", "d"):
         (tmp_path / name).mkdir()
     remove_leftovers(tmp_path / "d")
-    assert sorted(p.name for p in tmp_path.iterdir()) == [".other.x3.tmp", "d"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".d.e.abcd1234.tmp", ".other.abcd1234.tmp", "d"]
     remove_leftovers(tmp_path / "missing" / "d")
 
 

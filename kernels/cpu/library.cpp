@@ -1,6 +1,8 @@
 // Entry points: each operator in the copy for the widest instruction set this CPU has.
 #include <cstdio>
 #include <exception>
+#include <mutex>
+#include <new>
 
 #include "arguments.h"
 
@@ -40,7 +42,29 @@ Isa widest() {
 
 Isa isa = widest();
 
+// What the first operator refused since Python last asked: MindSpore passes on that one failed, not why.
+enum Refusal { NONE, ARGUMENTS, NO_MEMORY };
+std::mutex refusal_mutex;
+Refusal refusal = NONE;
+char words[512];
+
+void refuse(Refusal kind, const char* name, const char* what) {
+  const std::lock_guard<std::mutex> lock(refusal_mutex);
+  if (refusal != NONE) return;
+  refusal = kind;
+  std::snprintf(words, sizeof(words), "operator %s: %s", name, what);
+}
+
 }  // namespace
+
+// Kind of the refusal (0 for none), its words into `out` of `size` bytes; forgets it.
+extern "C" int pfold_take_refusal(char* out, int size) {
+  const std::lock_guard<std::mutex> lock(refusal_mutex);
+  std::snprintf(out, size, "%s", refusal == NONE ? "" : words);
+  int kind = refusal;
+  refusal = NONE;
+  return kind;
+}
 
 // Name of the instruction set in use.
 extern "C" const char* pfold_isa() { return NAMES[int(isa)]; }
@@ -81,8 +105,11 @@ extern "C" int pfold_use_isa(const char* name) {
       const Arguments x{count, data, ndims, shapes, dtypes};                                                          \
       CALL(name)                                                                                                      \
       return 0;                                                                                                       \
+    } catch (const std::bad_alloc&) {                                                                                 \
+      refuse(NO_MEMORY, #name, "no memory for its scratch blocks");                                                   \
+      return 1;                                                                                                       \
     } catch (const std::exception& error) {                                                                           \
-      std::fprintf(stderr, "pfold: operator " #name ": %s\n", error.what());                                          \
+      refuse(ARGUMENTS, #name, error.what());                                                                         \
       return 1;                                                                                                       \
     }                                                                                                                 \
   }

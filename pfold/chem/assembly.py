@@ -38,7 +38,11 @@ def build_assembly(target: Target) -> Assembly:
             chains.append(Chain(chain_id, entity.kind, number, copy, residues))
     number_of = {chain.id: i for i, chain in enumerate(chains)}
     for bond in target.bonds:
-        bonds.append((find_atom(chains, number_of, bond.first), find_atom(chains, number_of, bond.second)))
+        ends = find_atom(chains, number_of, bond.first), find_atom(chains, number_of, bond.second)
+        if ends[0] == ends[1]:
+            ref = bond.first
+            raise InputError(f"a bond joins atom {ref.atom} of chain {ref.chain}, residue {ref.position}, to itself")
+        bonds.append(ends)
     return Assembly(tuple(chains), tuple(bonds))
 
 

@@ -1,6 +1,7 @@
 """Components of the Chemical Component Dictionary (CCD): biotite's copy, or a file of the user's."""
 
 import functools
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,11 +132,27 @@ def component(code: str, own: str = "") -> Component:
     """
     for dictionary in (_target_dictionary(own) if own else None, _user_file):
         if dictionary is not None and code in dictionary.blocks:
-            return _from_block(code, dictionary.blocks[code], dictionary.source)
+            return _checked(_from_block(code, dictionary.blocks[code], dictionary.source), dictionary.source)
     row = _component_row().get(code)
     if row is None:
         raise InputError(f'"{code}" is not a component of the Chemical Component Dictionary')
-    return _bundled(code, row)
+    return _checked(_bundled(code, row), "the Chemical Component Dictionary")
+
+
+def _checked(found: Component, source: str) -> Component:
+    """Raises InputError, naming the atom, for a component whose atoms and bonds make no molecule."""
+    where = f'{source}: the component "{found.code}"'
+    names = found.atom_name.tolist()
+    twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
+    if twice:
+        raise InputError(f"{where} has atoms of one name: {', '.join(sorted(twice))}")
+    for name, element in zip(names, found.element.tolist(), strict=True):
+        if element != "D" and gemmi.Element(element.capitalize()).atomic_number == 0:
+            raise InputError(f'{where}: the element "{element}" of atom {name} is unknown, and so can\'t be folded')
+    for first, second, _ in found.bonds:
+        if first == second:
+            raise InputError(f"{where} binds atom {names[first]} to itself")
+    return found
 
 
 def _from_block(code: str, block: gemmi.cif.Block, source: str) -> Component:
@@ -149,9 +166,14 @@ def _from_block(code: str, block: gemmi.cif.Block, source: str) -> Component:
     axes = [
         [gemmi.cif.as_number(v) for v in column("chem_comp_atom", f"pdbx_model_Cartn_{a}_ideal", "?")] for a in "xyz"
     ]
-    charges = [int(c) if c.lstrip("+-").isdigit() else 0 for c in column("chem_comp_atom", "charge", "0")]
+    charges = [int(c) if re.fullmatch(r"[+-]?[0-9]{1,3}", c) else 0 for c in column("chem_comp_atom", "charge", "0")]
     first, second = (column("chem_comp_bond", f"atom_id_{i}") for i in (1, 2))
     orders = [o.upper() for o in column("chem_comp_bond", "value_order")]
+    if not len(first) == len(second) == len(orders):
+        raise InputError(
+            f"{source}: the bonds of the component {code} lack a column; "
+            "_chem_comp_bond needs atom_id_1, atom_id_2 and value_order"
+        )
     return Component(
         code=code,
         type=(gemmi.cif.as_string(block.find_value("_chem_comp.type") or "NON-POLYMER")).upper(),
@@ -161,7 +183,7 @@ def _from_block(code: str, block: gemmi.cif.Block, source: str) -> Component:
         charge=np.array(charges, int),
         leaving=np.array(column("chem_comp_atom", "pdbx_leaving_atom_flag", "N")) == "Y",
         ideal=np.array(axes, np.float32).T,
-        bonds=_bonds(names, first, second, orders),
+        bonds=_bonds(names, first, second, orders, f'{source}: the component "{code}"'),
     )
 
 
@@ -215,12 +237,15 @@ def _bundled(code: str, row: int) -> Component:
         charge=_column("chem_comp_atom", "charge")[atoms].astype(int),
         leaving=_column("chem_comp_atom", "pdbx_leaving_atom_flag")[atoms] == "Y",
         ideal=np.stack(ideal, axis=1),
-        bonds=_bonds(names, first, second, order),
+        bonds=_bonds(names, first, second, order, code),
     )
 
 
 def _bonds(
-    names: np.ndarray, first: list[str], second: list[str], order: list[str]
+    names: np.ndarray, first: list[str], second: list[str], order: list[str], where: str
 ) -> tuple[tuple[int, int, str], ...]:
     index = {str(name): i for i, name in enumerate(names)}
+    for atom in (*first, *second):
+        if atom not in index:
+            raise InputError(f'{where} has a bond to "{atom}", which is none of its atoms')
     return tuple((index[a], index[b], o) for a, b, o in zip(first, second, order, strict=True))

@@ -15,6 +15,9 @@ from pfold.targets.types import LIGAND
 
 # Code of a ligand without one, until it is numbered in its target.
 UNNAMED = "UNL"
+# Most heavy atoms of a SMILES: RDKit's distance geometry takes minutes beyond them, and hours further on.
+MAX_ATOMS = 400
+_AS_FILE = "give so large a molecule as a file with coordinates"
 # RDKit's own seed: the reference, which gives none, draws the same conformer for the first SMILES of a program.
 CONFORMER_SEED = 42
 
@@ -23,12 +26,20 @@ CONFORMER_SEED = 42
 def smiles_residue(smiles: str) -> Residue:
     """A SMILES string as one residue, its conformer by ETKDG with a fixed seed.
 
-    Raises InputError for a string that RDKit can't read or embed.
+    Raises InputError for a string that RDKit can't read or embed, that has no heavy atom, or over 400.
     """
+    # A SMILES has four characters an atom at most times; what is far longer is not even read.
+    if len(smiles) > 50 * MAX_ATOMS:
+        raise InputError(f"the SMILES has {len(smiles)} characters; {_AS_FILE}")
     with BlockLogs():
         molecule = Chem.MolFromSmiles(smiles)
     if molecule is None:
-        raise InputError(f'the SMILES "{smiles}" can\'t be read; check it, or name the ligand by its CCD code')
+        raise InputError(f'the SMILES "{smiles[:200]}" can\'t be read; check it, or name the ligand by its CCD code')
+    n_heavy = molecule.GetNumHeavyAtoms()
+    if n_heavy == 0:
+        raise InputError(f'the SMILES "{smiles}" has no atom but hydrogen')
+    if n_heavy > MAX_ATOMS:
+        raise InputError(f"the SMILES has {n_heavy} heavy atoms, over {MAX_ATOMS}; {_AS_FILE}")
     molecule = Chem.AddHs(molecule)
     # Random starting coordinates, as in the reference, for molecules that distance geometry starts badly with.
     if all(EmbedMolecule(molecule, etkdg(CONFORMER_SEED, start)) != 0 for start in (False, True)):
@@ -42,6 +53,8 @@ def molecule_residue(block: str) -> Residue:
     molecule = Chem.MolFromMolBlock(block)
     if molecule is None:
         raise InputError("the ligand's mol block can't be read")
+    if molecule.GetNumHeavyAtoms() == 0:
+        raise InputError("the ligand's file has no atom but hydrogen")
     return _to_residue(molecule)
 
 

@@ -16,7 +16,7 @@ from pfold.features.msa import (
 )
 from pfold.features.templates import empty_templates, template_features, with_pair_features
 from pfold.features.tokens import tokenize
-from pfold.search.a3m import Alignment, parse_a3m, read_a3m
+from pfold.search.a3m import Alignment, parse_a3m, read_a3m, warn_of_other_query
 from pfold.search.template_select import given_templates
 from pfold.search.template_structures import Template
 from pfold.targets.types import Entity, Target
@@ -89,6 +89,13 @@ def own_alignments(target: Target) -> list[ChainAlignments]:
 
 def _own(msa: Path | str | None, entity: Entity) -> Alignment | None:
     """An alignment from its file or text; None where there is none or an empty one."""
-    if isinstance(msa, Path):
-        return read_a3m(msa, entity.sequence)
-    return parse_a3m(msa.splitlines(), entity.sequence, "the input's alignment") if msa else None
+    if not msa:
+        return None
+    source = str(msa) if isinstance(msa, Path) else f"the input's alignment of chain {entity.ids[0]}"
+    found = (
+        read_a3m(msa, entity.sequence)
+        if isinstance(msa, Path)
+        else parse_a3m(msa.splitlines(), entity.sequence, source)
+    )
+    warn_of_other_query(found, entity.sequence, source)
+    return found

@@ -8,12 +8,14 @@ the device, else the reference.
 import importlib
 import logging
 import os
+import re
 from types import ModuleType
 from typing import Any
 
+from pfold.errors import OutOfMemoryError
 from pfold.ops.layers import MASKED, attention, expand
 
-__all__ = ["MASKED", "attention", "backend", "expand", "identity", "in_place", "use"]
+__all__ = ["MASKED", "attention", "backend", "expand", "explained", "identity", "in_place", "use"]
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +75,22 @@ def identity() -> str:
 def in_place() -> bool:
     """Whether updates of pairs and alignments change the tensor that is passed in."""
     return backend() == "cpu"
+
+
+# What MindSpore says where its device has no memory left (its memory manager and its actors, CPU and Ascend).
+_NO_MEMORY = re.compile(
+    r"Memory not enough|memory isn't enough|memory is not enough|[Aa]lloc(ate)? [a-z ]*mem(ory)? failed"
+    r"|[Mm]alloc [a-z ]*failed|[Mm]emory malloc failed",
+)
+
+
+def explained(error: RuntimeError) -> Exception:
+    """What made a graph fail: OutOfMemoryError, OperatorError with an operator's own words, or the error itself."""
+    refusal = _chosen.take_refusal() if _chosen is not None and hasattr(_chosen, "take_refusal") else None
+    if refusal is not None:
+        return refusal
+    said = next((line for line in str(error).splitlines() if _NO_MEMORY.search(line)), None)
+    return error if said is None else OutOfMemoryError(said.strip()[:300])
 
 
 def _choose() -> None:

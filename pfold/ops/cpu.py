@@ -12,6 +12,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, ops
 
+from pfold.errors import OperatorError, OutOfMemoryError, PfoldError
 from pfold.ops import layers
 from pfold.ops.build import kernel_library
 from pfold.ops.layers import Params
@@ -19,10 +20,13 @@ from pfold.ops.layers import Params
 LIBRARY = kernel_library()
 _library = ctypes.CDLL(str(LIBRARY))
 _library.pfold_isa.restype = ctypes.c_char_p
+_library.pfold_take_refusal.restype = ctypes.c_int
 
 # Stands for a parameter that the checkpoint does not have.
 _NONE = Tensor(np.zeros(1, np.float32))
 _depend = ops.Depend()
+# What pfold_take_refusal returns where memory was short (kernels/cpu/library.cpp).
+_NO_MEMORY = 2
 
 Shape = tuple[int, ...]
 
@@ -35,6 +39,16 @@ def instruction_set() -> str:
 def use_instruction_set(name: str) -> bool:
     """Run a copy for a narrower instruction set; False where the CPU lacks it."""
     return int(_library.pfold_use_isa(name.encode())) == 0
+
+
+def take_refusal() -> PfoldError | None:
+    """What an operator refused to do since the last look, in its words; None where none did."""
+    words = ctypes.create_string_buffer(512)
+    kind = _library.pfold_take_refusal(words, len(words))
+    if kind == 0:
+        return None
+    said = words.value.decode(errors="replace")
+    return OutOfMemoryError(f"out of memory: {said}") if kind == _NO_MEMORY else OperatorError(said)
 
 
 def _operator(name: str, shape: Callable[..., Any], dtype: Callable[..., Any]) -> ops.Custom:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pfold.errors import PfoldError
-from pfold.files import read_json, write_json
+from pfold.files import read_record, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,8 @@ class Attempt:
     def __init__(self, note: Path) -> None:
         self._note = note
         self.stopping = False
-        self.interrupted: frozenset[str] = frozenset(read_json(note)["folders"] if note.is_file() else ())
+        left = read_record(note, "folders")
+        self.interrupted: frozenset[str] = frozenset(left["folders"] if left else ())
         """Result folders of the targets that an earlier attempt died with."""
 
     @contextlib.contextmanager

@@ -10,26 +10,34 @@ from typing import Any
 
 import numpy as np
 
+import pfold.ops as kernels
 from pfold.config import RunConfig
-from pfold.errors import PfoldError, is_disk_full
+from pfold.errors import (
+    CrashedError,
+    DamagedError,
+    DiskFullError,
+    InputError,
+    NotFiniteError,
+    OutOfMemoryError,
+    PfoldError,
+    explain,
+    is_disk_full,
+)
 from pfold.features.atoms import augment_reference
 from pfold.features.store import FeatureStore
 from pfold.files import remove_leftovers
 from pfold.logs import Progress
 from pfold.predict.attempt import Attempt, StoppedError, begin_attempt
 from pfold.predict.buckets import atom_bucket
+from pfold.predict.inputs import embed_missing, target_features
 from pfold.predict.memory import GIB, WHOLE, Chunks, device_bytes, longest_target, memory_plan, most_targets
 from pfold.predict.model import Model, load_model
 from pfold.predict.noise import noise_seed
 from pfold.predict.outcome import (
-    BAD_INPUT,
-    CRASHED,
-    ERROR,
-    NOT_FINITE,
-    OOM,
     Failure,
     ResultInfo,
     Sample,
+    classify,
     clear_failure,
     folders_of,
     is_done,
@@ -46,14 +54,6 @@ Features = dict[str, np.ndarray]
 Item = Mapping[str, Any]
 # (folder, target, samples, info, keep): writes a result folder atomically.
 ResultWriter = Callable[[Path, Target, Sequence[Sample], ResultInfo, str], None]
-
-
-class NotFiniteError(PfoldError):
-    """A prediction with NaN or infinite coordinates."""
-
-
-class CrashedError(PfoldError):
-    """A target that a process died with, as far as is known."""
 
 
 @dataclass(frozen=True)
@@ -132,13 +132,13 @@ class _Runner:
             with self.attempt.in_hand([item["folder"] for item in items]):
                 self._fold_together(items)
         except Exception as error:
-            if is_disk_full(error):
+            if is_disk_full(error) or isinstance(error, DiskFullError):
                 raise
             if len(items) == 1:
                 _enter(_record(error, items[0], self.paths), outcome)
                 return
             names = ", ".join(item["name"] for item in items)
-            logger.info("%s: not folded together (%s); in halves", names, _first_line(error))
+            logger.info("%s: not folded together (%s); in halves", names, explain(error))
             middle = len(items) // 2
             self.fold(items[:middle], outcome)
             self.fold(items[middle:], outcome)
@@ -148,8 +148,7 @@ class _Runner:
     def _fold_together(self, items: Sequence[Item]) -> None:
         """Fold targets with all their seeds and write their result folders and those of their copies."""
         start = time.perf_counter()
-        store = FeatureStore(self.config.store / "features")
-        features = [store.read(item["features_id"]) for item in items]
+        features = [self._features(item) for item in items]
         chunks = self._plan_chunks(items, features)
         samples: list[list[Sample]] = [[] for _ in items]
         for i in range(len(items[0]["seeds"])):
@@ -159,8 +158,22 @@ class _Runner:
         for item, f, mine in zip(items, features, samples, strict=True):
             self._write(item, f, mine, seconds)
 
+    def _features(self, item: Item) -> Features:
+        """The features of a target from the store; made again where they are gone or can't be read any more."""
+        store = FeatureStore(self.config.store / "features")
+        try:
+            return store.read(item["features_id"])
+        except (DamagedError, InputError) as error:
+            logger.warning("%s: %s", item["name"], error)
+        target = self.targets[item["folder"]]
+        if self.config.model.esm:
+            embed_missing([target], self.config)
+        features = target_features(target, item["alignments"], self.config)
+        store.write(item["features_id"], features)
+        return store.read(item["features_id"])
+
     def _plan_chunks(self, items: Sequence[Item], features: Sequence[Features]) -> Chunks:
-        """The pieces in which the pass fits into memory. Raises MemoryError where it would not fit in any."""
+        """The pieces in which the pass fits into memory. Raises OutOfMemoryError where it would not fit in any."""
         n_atom = max(atom_bucket(len(f["ref_pos"]), self.bucket) for f in features)
         n_msa = max(len(f["msa"]) for f in features)
         model, device = self.config.model, device_bytes(self.config.device_bytes)
@@ -168,7 +181,7 @@ class _Runner:
         plan = memory_plan(model, self.config.dtype, *sizes, device)
         if plan.peak > device:
             longest = longest_target(model, self.config.dtype, n_msa, self.config.n_sample, device)
-            raise MemoryError(
+            raise OutOfMemoryError(
                 f"out of memory: {len(items)} target(s) of {self.bucket} tokens need {plan.peak / GIB:.1f} GiB of "
                 f"{device / GIB:.1f}; the longest target that fits has {longest} tokens"
             )
@@ -198,7 +211,7 @@ class _Runner:
             model=self.config.model.name,
             untrained=self.config.untrained,
             bucket=self.bucket,
-            n_msa=len(features["msa"]),
+            n_msa=distinct_rows(features["msa"]),
             seconds=seconds,
             settings=self.config.sampling() | {"seeds": item["seeds"]},
         )
@@ -266,6 +279,11 @@ def _missing(item: Item, paths: RunPaths) -> bool:
     return not all(is_done(paths.predictions / folder, item["result_id"]) for _, folder in folders_of(item))
 
 
+def distinct_rows(msa: np.ndarray) -> int:
+    """Rows of an alignment [N_msa, N] that differ: 1 where nothing but the query was found."""
+    return len({row.tobytes() for row in msa.astype(np.int8)})
+
+
 def _report(note: Callable[[str], None], what: str, doing: str) -> None:
     note(f"{what}: {doing}")
 
@@ -280,20 +298,23 @@ def predict_seeds(
     chunks: Chunks = WHOLE,
     report: Callable[[str], None] | None = None,
 ) -> list[list[Sample]]:
-    """All samples of a seed of each target, in one pass. Raises NotFiniteError for a prediction that is not finite."""
-    outputs = model.predict_batch(
-        features,
-        noise=[noise_seed(target.id, seed) for target, seed in zip(targets, seeds, strict=True)],
-        n_cycle=config.n_cycle,
-        n_step=config.n_step,
-        n_sample=config.n_sample,
-        msa_rows=config.msa_rows,
-        n_token=bucket,
-        n_atom=max(atom_bucket(len(f["ref_pos"]), bucket) for f in features),
-        logits=False,
-        chunks=chunks,
-        report=report,
-    )
+    """All samples of a seed of each target, in one pass. Raises NotFiniteError, naming the stage that made NaN."""
+    try:
+        outputs = model.predict_batch(
+            features,
+            noise=[noise_seed(target.id, seed) for target, seed in zip(targets, seeds, strict=True)],
+            n_cycle=config.n_cycle,
+            n_step=config.n_step,
+            n_sample=config.n_sample,
+            msa_rows=config.msa_rows,
+            n_token=bucket,
+            n_atom=max(atom_bucket(len(f["ref_pos"]), bucket) for f in features),
+            logits=False,
+            chunks=chunks,
+            report=report,
+        )
+    except RuntimeError as error:
+        raise kernels.explained(error) from error
     if outputs[0].get("compilations"):
         compile_seconds = outputs[0]["timings"]["compile"]
         logger.info("bucket %d: %d graphs made in %.1f s", bucket, outputs[0]["compilations"], compile_seconds)
@@ -310,14 +331,10 @@ def _enter(failure: Failure, outcome: BatchOutcome) -> None:
     (outcome.retryable if failure.retryable else outcome.failed).append(failure.name)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-
-
 def _record(error: Exception, item: Item, paths: RunPaths) -> Failure:
     """Classify what a target raised, write it down and log it."""
     reason, retryable = classify(error)
-    message = _first_line(error)
+    message = explain(error)
     failure = record_failures(paths.failures, item, reason, message, retryable)
     what = "will be tried again" if failure.retryable else "is given up"
     show = None if isinstance(error, PfoldError) else error
@@ -325,16 +342,3 @@ def _record(error: Exception, item: Item, paths: RunPaths) -> Failure:
         "%s failed (%s, attempt %d) and %s: %s", item["name"], reason, failure.attempts, what, message, exc_info=show
     )
     return failure
-
-
-def classify(error: Exception) -> tuple[str, bool]:
-    """Reason of a failure, one of `outcome.REASONS`, and whether another attempt may succeed."""
-    if isinstance(error, CrashedError):
-        return CRASHED, True
-    if isinstance(error, NotFiniteError):
-        return NOT_FINITE, False
-    if isinstance(error, PfoldError):
-        return BAD_INPUT, False
-    if isinstance(error, MemoryError) or "memory" in str(error).lower():
-        return OOM, True
-    return ERROR, True

@@ -12,6 +12,7 @@ from mindspore import Tensor
 
 import pfold.ops as kernels
 from pfold.confidence import PairConfidence, confidence_of_sample, contact_probabilities
+from pfold.errors import NotFiniteError
 from pfold.features.device import (
     alignment_rows,
     constraint_arrays,
@@ -93,12 +94,6 @@ class Fold:
             slots.append((as_input(to_device(stack_targets(arrays))), Tensor(np.concatenate(shares))))
         return slots
 
-    def shapes(self) -> tuple[Any, ...]:
-        """All that decides which graphs the fold compiles, besides the model and the number of samples."""
-        optional = (len(self.templates) > 0, "constraint_contact" in self.features[0])
-        pieces = (self.chunks.samples, self.chunks.rows)
-        return len(self.features), self.padded_token, self.padded_atom, self.padded_msa, optional, pieces
-
     def trunk(self, n_cycle: int, seeds: Sequence[int] | None) -> None:
         """Embedding, recycling, MSA module and pairformer; seeds draw each target's alignment rows, None keeps all."""
         p = as_input(
@@ -121,6 +116,8 @@ class Fold:
                 s, z = graphs.pairformer_block(as_input(block), s, z, self.mask)
             self._record(f"trunk_{cycle}_0", s, 1)
             self._record(f"trunk_{cycle}_1", z, 2)
+            # A pair that is not finite makes its single so in the same block.
+            _require_finite(to_array(s), f"the trunk, recycling cycle {cycle + 1}")
         self.s, self.z = s, z
         kernels.release_memory()
 
@@ -180,6 +177,7 @@ class Fold:
             x = np.concatenate([np.pad(x, ((0, 0), (0, self.padded_atom - x.shape[1]), (0, 0))) for x in noisy], axis=1)
             t_hat = Tensor(np.float32(samplers[0].t_hat(step)))
             denoised = graphs.denoise(p, self.f, cache, Tensor(x), t_hat).asnumpy()
+            _require_finite(denoised, f"the diffusion module, step {step + 1}")
             for i, sampler in enumerate(samplers):
                 start = i * self.padded_atom
                 sampler.update(step, noisy[i], denoised[:, start : start + self.n_atom[i]])
@@ -224,7 +222,10 @@ class Fold:
                 recorded.append(block.of_target(distogram, 0, self.n_token[0]).copy())
         if self.stages is not None:
             self.stages["stage_distogram_0_0"] = np.concatenate(recorded)
-        return [np.concatenate(rows) for rows in found]
+        contact_probs = [np.concatenate(rows) for rows in found]
+        for probs in contact_probs:
+            _require_finite(probs, "the distogram head")
+        return contact_probs
 
     def _confidence_of(
         self, positions: Sequence[np.ndarray], logits: bool
@@ -255,6 +256,10 @@ class Fold:
                 if logits:
                     kept[i].append((rows[0].copy(), rows[1].copy()))
         found = [self._of_atoms(i, {"plddt": plddt, "resolved": resolved}) for i in range(len(pairs))]
+        for heads, scores in zip(found, pairs, strict=True):
+            _require_finite(heads["plddt"], "the confidence head (pLDDT)")
+            _require_finite(scores.token_pair_pae, "the confidence head (PAE)")
+            _require_finite(scores.token_pair_pde, "the confidence head (PDE)")
         for heads, rows_of in zip(found, kept, strict=True):
             if logits:
                 heads["pae"] = np.concatenate([rows[0] for rows in rows_of])
@@ -276,3 +281,8 @@ class Fold:
         """Keep what left a stage, of the first target; a copy: the tensor may be updated in place later."""
         if self.stages is not None:
             self.stages[f"stage_{stage}"] = self._unpad(x, 0, n_axis).copy()
+
+
+def _require_finite(x: np.ndarray, stage: str) -> None:
+    if not np.isfinite(x).all():
+        raise NotFiniteError(f"{stage} gave numbers that are not finite; check the weights, or try dtype float32")

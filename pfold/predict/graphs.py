@@ -7,7 +7,7 @@ the tensors passed in have changed. The functions here return the tensors to go 
 import functools
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from mindspore import Tensor, ops
 import pfold.ops as kernels
 from pfold.model import constraint_embedder, diffusion, embedders, heads, msa_module, pairformer, template_embedder
 from pfold.model.primitives import Params
+from pfold.predict.compile_cache import graph_on_disk
 
 
 @dataclass
@@ -71,7 +72,7 @@ _time_compilations()
 
 
 class Graph:
-    """A function that is compiled once for each set of input shapes and each backend.
+    """A function that is compiled once for each signature of its inputs and each backend.
 
     On CPUs it returns when the graph has run: launched behind one that still runs, a graph waits in a loop that takes a
     core from the operators.
@@ -79,20 +80,70 @@ class Graph:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
-        self._compiled: dict[str, Callable[..., Any]] = {}
+        self._name = f"{function.__module__}.{function.__qualname__}"
+        # One of MindSpore's functions a signature: it tells graphs apart by types and shapes, not by names.
+        self._compiled: dict[tuple[str, str], Callable[..., Any]] = {}
 
     def __call__(self, *inputs: Any) -> Any:
-        """Run the graph on trees of tensors."""
-        backend = kernels.backend()
-        if backend not in self._compiled:
-            self._compiled[backend] = ms.jit(self._function)
+        """Run the graph on tensors and trees of them (`as_input`).
+
+        Raises OutOfMemoryError or OperatorError for what the device or an operator refuses.
+        """
+        key = kernels.backend(), signature(inputs)
         counts.launches += 1
-        outputs = self._compiled[backend](*inputs)
-        if kernels.in_place():
-            for x in _leaves(outputs):
-                if x.dtype == ms.float32:
-                    x.asnumpy()
+        try:
+            outputs = self._launch(key, inputs)
+            if kernels.in_place():
+                for x in _leaves(outputs):
+                    if x.dtype == ms.float32:
+                        x.asnumpy()
+        except RuntimeError as error:
+            raise kernels.explained(error) from error
         return outputs
+
+    def _launch(self, key: tuple[str, str], inputs: Sequence[Any]) -> Any:
+        if key in self._compiled:
+            return self._compiled[key](*inputs)
+        compiled = ms.jit(self._function)
+        with graph_on_disk(f"{self._name}\n{key[1]}"):
+            outputs = compiled(*inputs)
+        self._compiled[key] = compiled
+        return outputs
+
+
+def signature(inputs: Sequence[Any]) -> str:
+    """What a graph depends on of its inputs: names, order, types and shapes, and values that are no tensors.
+
+    Raises TypeError for a tree without `as_input`, whose tensors would be constants of the graph.
+    """
+    return "\n".join(_signature_of(str(i), x) for i, x in enumerate(inputs))
+
+
+def _signature_of(name: str, x: Any) -> str:
+    if isinstance(x, Tensor):
+        return f"{name} {x.dtype} {x.shape}"
+    if not isinstance(x, dict | list | tuple):
+        return f"{name} = {x!r}"
+    if not getattr(x, "__ms_mutable__", False):
+        raise TypeError(f"input {name} of a graph is a {type(x).__name__} that is not marked by as_input")
+    known = getattr(x, "_signature", None)
+    if known is None:
+        # Trees of inputs are not changed once they are marked; parameters are looked at once, not in every call.
+        known = x._signature = "\n".join(_tree_lines("", x))  # type: ignore[union-attr]
+    return f"{name}:\n{known}"
+
+
+def _tree_lines(name: str, tree: Any) -> Iterator[str]:
+    if isinstance(tree, Tensor):
+        yield f"{name} {tree.dtype} {tree.shape}"
+    elif isinstance(tree, dict):
+        for key, child in tree.items():
+            yield from _tree_lines(f"{name}/{key}", child)
+    elif isinstance(tree, list | tuple):
+        for i, child in enumerate(tree):
+            yield from _tree_lines(f"{name}/{i}", child)
+    else:
+        yield f"{name} = {tree!r}"
 
 
 def _leaves(outputs: Any) -> Iterator[Tensor]:

@@ -11,11 +11,11 @@ import numpy as np
 import pfold.ops as kernels
 from pfold.errors import ConfigError
 from pfold.predict import graphs
-from pfold.predict.compile_cache import compile_cache
 from pfold.predict.fold import Features, Fold
 from pfold.predict.graphs import place
 from pfold.predict.memory import WHOLE, Chunks
 from pfold.predict.noise import check_noise, make_noise
+from pfold.weights.layout import checkpoint_layout
 from pfold.weights.load import load_weights
 from pfold.weights.published import ModelSettings, model_settings
 from pfold.weights.tree import nest
@@ -57,8 +57,10 @@ class Model:
 
     def __init__(self, settings: ModelSettings, weights: Mapping[str, np.ndarray], dtype: str = "float32") -> None:
         self.settings, self.dtype = settings, dtype
+        # In the order of the model's layout, whatever that of the checkpoint: graphs take their weights in order.
+        names = {name: name for name in checkpoint_layout(settings)}
         # One tensor after another goes to the device: no second copy of the checkpoint is held.
-        self.params = place(nest({name: name for name in weights}), weights, _NARROW if dtype == "bfloat16" else None)
+        self.params = place(nest(names), weights, _NARROW if dtype == "bfloat16" else None)
 
     def predict(
         self,
@@ -127,15 +129,14 @@ class Model:
             seeds = [0 if isinstance(one, Mapping) else one for one in noise]
 
         timings, start, before = {}, time.perf_counter(), graphs.counts.copy()
-        with compile_cache(self.settings.name, self.dtype, n_sample, fold.shapes()):
-            fold.trunk(n_cycle, seeds)
-            timings["trunk"] = time.perf_counter() - start
-            start = time.perf_counter()
-            coordinate = fold.diffusion(streams, n_step)
-            timings["diffusion"] = time.perf_counter() - start
-            start = time.perf_counter()
-            outputs = fold.confidence(coordinate, n_cycle, logits)
-            timings["confidence"] = time.perf_counter() - start
+        fold.trunk(n_cycle, seeds)
+        timings["trunk"] = time.perf_counter() - start
+        start = time.perf_counter()
+        coordinate = fold.diffusion(streams, n_step)
+        timings["diffusion"] = time.perf_counter() - start
+        start = time.perf_counter()
+        outputs = fold.confidence(coordinate, n_cycle, logits)
+        timings["confidence"] = time.perf_counter() - start
         done = graphs.counts.since(before)
         timings["compile"] = done.compile_seconds
         about = {"timings": timings, "launches": done.launches, "compilations": done.compilations}

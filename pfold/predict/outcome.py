@@ -1,19 +1,17 @@
 """Outcomes of targets: finished results by their receipts, and failures, kept from one attempt to the next."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pfold.files import read_json, write_json
+from pfold.errors import ERROR, OOM, PfoldError
+from pfold.files import file_digest, read_record, write_json
 
-# The file that makes a folder a finished result; it names the result's identity.
+# The file that makes a folder a finished result; it names the result's identity, and size and digest of its files.
 RECEIPT = "result.json"
-# Why a target was not folded: the device's memory, a job that died with it, a prediction of no finite numbers, its
-# input, anything else.
-OOM, CRASHED, NOT_FINITE, BAD_INPUT, ERROR = REASONS = ("oom", "crashed", "not_finite", "bad_input", "error")
 # After this many attempts a retryable failure is final, so that it does not block its batch for ever.
 MAX_ATTEMPTS = 3
 
@@ -48,15 +46,37 @@ class ResultInfo:
 
 
 def read_receipt(folder: Path) -> dict[str, Any] | None:
-    """The receipt of a finished result; None where the folder holds none."""
-    path = folder / RECEIPT
-    return read_json(path) if path.is_file() else None
+    """The receipt of a finished result; None where the folder holds none that can be read."""
+    return read_record(folder / RECEIPT, "result_id", "samples", "files")
 
 
 def is_done(folder: Path, result_id: str) -> bool:
-    """Whether the folder holds the finished result of this identity."""
+    """Whether the folder holds the finished result of this identity, its files as they were written."""
     receipt = read_receipt(folder)
-    return receipt is not None and receipt["result_id"] == result_id
+    return receipt is not None and receipt["result_id"] == result_id and is_intact(folder, receipt)
+
+
+def is_intact(folder: Path, receipt: Mapping[str, Any]) -> bool:
+    """Whether the files of the best sample are there as they were written.
+
+    They are compared by size, and where one was touched after the receipt, by content.
+    """
+    written = _last_touched(folder / RECEIPT)
+    for name, known in receipt["files"].items():
+        path = folder / name
+        try:
+            if path.stat().st_size != known["bytes"]:
+                return False
+            if _last_touched(path) > written and file_digest(path) != known["sha256"]:
+                return False
+        except OSError:
+            return False
+    return True
+
+
+def _last_touched(path: Path) -> int:
+    status = path.stat()
+    return max(status.st_mtime_ns, status.st_ctime_ns)
 
 
 @dataclass(frozen=True)
@@ -78,11 +98,15 @@ def failure_path(folder: Path, target_folder: str) -> Path:
 
 def read_failure(folder: Path, target_folder: str, result_id: str) -> Failure | None:
     """The failure of a target under this identity; None where there is none."""
-    path = failure_path(folder, target_folder)
-    if not path.is_file():
-        return None
-    failure = Failure(**read_json(path))
-    return failure if failure.result_id == result_id else None
+    failure = _read(failure_path(folder, target_folder))
+    return failure if failure is not None and failure.result_id == result_id else None
+
+
+def _read(path: Path) -> Failure | None:
+    """A failure; None where there is none, or a damaged file, which counts as none."""
+    names = [field.name for field in fields(Failure)]
+    record = read_record(path, *names)
+    return None if record is None else Failure(**{name: record[name] for name in names})
 
 
 def record_failure(
@@ -117,8 +141,8 @@ def pardon(folder: Path, reason: str | None) -> list[str]:
     """
     pardoned = []
     for path in sorted(folder.glob("*.json")):
-        failure = Failure(**read_json(path))
-        if reason in (None, failure.reason):
+        failure = _read(path)
+        if failure is not None and reason in (None, failure.reason):
             write_json(path, asdict(replace(failure, retryable=True, attempts=0)))
             pardoned.append(failure.name)
     return pardoned
@@ -127,3 +151,10 @@ def pardon(folder: Path, reason: str | None) -> list[str]:
 def clear_failure(folder: Path, target_folder: str) -> None:
     """Forget a target's failure."""
     failure_path(folder, target_folder).unlink(missing_ok=True)
+
+
+def classify(error: Exception) -> tuple[str, bool]:
+    """Reason of a failure, one of `errors.REASONS`, and whether another attempt may succeed."""
+    if isinstance(error, PfoldError):
+        return error.reason, error.retryable
+    return (OOM if isinstance(error, MemoryError) else ERROR), True

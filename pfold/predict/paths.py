@@ -36,19 +36,42 @@ class RunPaths:
         return self.results / "running"
 
     @property
-    def lost(self) -> Path:
-        """Note of finished results that are gone, and of failures to retry: the plan depends on it."""
-        return self.results / "lost.json"
+    def plan_table(self) -> Path:
+        """Table of the plan: a row a target."""
+        return self.plan / "plan.parquet"
 
     @property
     def summary(self) -> Path:
         """Summary table of the run."""
         return self.results / "summary.parquet"
 
+    @property
+    def partial_summary(self) -> Path:
+        """Summary table of a run that failed."""
+        return self.results / "summary_partial.parquet"
+
     def job(self, stage: str, name: str) -> Path:
         """The plan's description of a job of "search", "features" or "predict"."""
         return self.plan / stage / f"{name}.json"
 
+    @property
+    def partial_report(self) -> Path:
+        """Report of a run that failed."""
+        return self.results / "report_partial.html"
+
+    @property
+    def receipts(self) -> Path:
+        """Folder of the receipts of what is finished."""
+        return self.results / "receipts"
+
+    def jobs(self, stage: str) -> list[Path]:
+        """The plan's descriptions of all jobs of a stage, in order of names."""
+        return sorted((self.plan / stage).glob("*.json"))
+
+    def stage_receipt(self, stage: str) -> Path:
+        """The receipt that "targets", "plan", "summary" or "check" has finished."""
+        return self.receipts / f"{stage}.json"
+
     def receipt(self, stage: str, name: str) -> Path:
         """The receipt that a job has finished."""
-        return self.results / "receipts" / stage / f"{name}.json"
+        return self.receipts / stage / f"{name}.json"

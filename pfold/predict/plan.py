@@ -1,8 +1,7 @@
 """The plan: what is missing, cut into search shards, features shards and batches of one bucket."""
 
 import logging
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from pfold.config import RunConfig
+from pfold.errors import OOM, PfoldError
 from pfold.features.store import FeatureStore
-from pfold.files import digest, read_json, write_json, write_table
+from pfold.files import digest, empty_folder, write_json, write_table
 from pfold.predict.buckets import token_bucket
 from pfold.predict.cost import predicted_tflop
 from pfold.predict.identity import (
@@ -23,11 +23,12 @@ from pfold.predict.identity import (
     run_identity,
     target_seeds,
 )
-from pfold.predict.outcome import OOM, RECEIPT, Failure, is_done, read_failure
+from pfold.predict.outcome import RECEIPT, Failure, is_done, is_intact, read_failure, read_receipt
 from pfold.predict.paths import RunPaths
 from pfold.predict.resources import predict_resources, predicted_minutes, shard_resources
 from pfold.search.store import AlignmentStore
 from pfold.targets.table import NamedTarget, read_target_table
+from pfold.targets.types import Rejection, Target
 
 logger = logging.getLogger(__name__)
 
@@ -43,27 +44,41 @@ class PlannedTarget:
     bucket: int
     tflop: float
     state: str = ""  # "done", "failed", "fold", or "copy" of another target's result
+    result: str = ""  # folder of the finished result that a copy is made of now; "" for one that is still to be folded
     rescue: bool = False  # ran out of memory before
     batch: str = ""
     copies: list[NamedTarget] = field(default_factory=list)
 
 
-def make_plan(config: RunConfig) -> None:
-    """Write the plan of what is missing, from the table of targets.
+# (folder of a finished result, folder of the copy, target of the copy): copies a result under another name.
+ResultCopier = Callable[[Path, Path, Target], None]
+
+
+class ReplacedError(PfoldError):
+    """The run would replace results of other inputs."""
+
+
+def make_plan(config: RunConfig, copy_result: ResultCopier) -> None:
+    """Write the plan of what is missing, from the table of targets; results under other names are copied.
 
     Receipts of planned jobs are removed: what a planned job makes is missing, so an older receipt is out of date.
-    Raises ConfigError or WeightsError where databases or weights are missing.
+    Raises ConfigError or WeightsError where databases or weights are missing, ReplacedError where results of other
+    inputs are in the way.
     """
     paths = RunPaths(config.results)
     named, rejections = read_target_table(paths.targets)
     run = run_identity(config)
     planned = plan_targets(named, config, run, paths)
+    _refuse_replacing(planned, paths)
+    for p in planned:
+        if p.result:
+            copy_result(paths.predictions / p.result, paths.predictions / p.named.folder, p.named.target)
     batches = cut_batches((p for p in planned if p.state == "fold"), config)
     # Shards in the order of batches, so that a batch waits for few of them, and the longest targets' come first.
     to_fold = [p for batch in batches for p in batch]
-    shutil.rmtree(paths.plan, ignore_errors=True)
+    empty_folder(paths.plan)
     for stage in ("search", "features", "predict"):
-        (paths.plan / stage).mkdir(parents=True)
+        (paths.plan / stage).mkdir()
 
     search_shard_of = _write_search_shards(to_fold, config, paths)
     features_shard_of = _write_features_shards(to_fold, config, paths, search_shard_of)
@@ -72,11 +87,41 @@ def make_plan(config: RunConfig) -> None:
     _write_table(planned, rejections, config, paths)
 
 
+def _refuse_replacing(planned: Sequence[PlannedTarget], paths: RunPaths) -> None:
+    """Raises ReplacedError where a target's folder holds the result of another target, of another file."""
+    replaced = []
+    for p in planned:
+        if p.state not in ("fold", "copy"):
+            continue
+        folder = paths.predictions / p.named.folder
+        receipt, now = read_receipt(folder), p.named.target.file
+        if receipt is None:
+            if not _is_result(folder):
+                replaced.append(f"{p.named.target.name} of {now} would replace {folder}, which pfold has not made")
+        elif receipt.get("target_id") != p.named.target.id and receipt.get("input", "") not in ("", now):
+            replaced.append(f"{p.named.target.name} of {now} would replace that of {receipt['input']}")
+    if replaced:
+        shown = "\n  ".join(replaced[:10] + (["..."] if len(replaced) > 10 else []))
+        raise ReplacedError(
+            f"{paths.predictions} has results of other inputs with the same names:\n  {shown}\n"
+            "Name another results folder, rename the targets, or remove these results"
+        )
+
+
+def _is_result(folder: Path) -> bool:
+    """Whether a folder is one of pfold's, if perhaps a damaged one, or there is nothing in it that could be lost."""
+    if not folder.is_dir():
+        return not folder.exists()
+    names = {path.name for path in folder.iterdir()}
+    return not names or bool(names & {RECEIPT, f"{folder.name}_model.cif"})
+
+
 def plan_targets(
     targets: Sequence[NamedTarget], config: RunConfig, run: RunIdentity, paths: RunPaths
 ) -> list[PlannedTarget]:
     """Identities, buckets, costs and states of all targets; equal ones are folded once and copied."""
     first: dict[str, PlannedTarget] = {}
+    elsewhere: dict[str, str] | None = None
     planned = []
     for named in targets:
         target = named.target
@@ -98,11 +143,26 @@ def plan_targets(
         p.state = _state(p, failure, paths)
         p.rescue = failure is not None and failure.reason == OOM
         if p.state == "fold":
+            elsewhere = _finished_results(paths) if elsewhere is None else elsewhere
+            p.result = elsewhere.get(p.result_id, "")
+        if p.result:
+            p.state = "copy"
+        elif p.state == "fold":
             original = first.setdefault(p.result_id, p)
             if original is not p:
                 p.state = "copy"
                 original.copies.append(named)
     return planned
+
+
+def _finished_results(paths: RunPaths) -> dict[str, str]:
+    """Result id -> folder of every finished result, under whatever name."""
+    found = {}
+    for path in sorted(paths.predictions.glob(f"[!.]*/{RECEIPT}")):
+        receipt = read_receipt(path.parent)
+        if receipt is not None and is_intact(path.parent, receipt):
+            found[receipt["result_id"]] = path.parent.name
+    return found
 
 
 def _state(p: PlannedTarget, failure: Failure | None, paths: RunPaths) -> str:
@@ -205,7 +265,12 @@ def _write_batch(
         "resources": predict_resources(config, bucket, len(batch), tflop, batch[0].rescue),
         "needs": sorted({features_shard_of[p.features_id] for p in batch if p.features_id in features_shard_of}),
         "targets": [
-            _place(p) | {"features_id": p.features_id, "seeds": list(target_seeds(p.named.target, config))}
+            _place(p)
+            | {
+                "features_id": p.features_id,
+                "alignments": p.alignments,
+                "seeds": list(target_seeds(p.named.target, config)),
+            }
             for p in batch
         ],
     }
@@ -214,7 +279,7 @@ def _write_batch(
 
 
 def _write_table(
-    planned: Sequence[PlannedTarget], rejections: Sequence[Any], config: RunConfig, paths: RunPaths
+    planned: Sequence[PlannedTarget], rejections: Sequence[Rejection], config: RunConfig, paths: RunPaths
 ) -> None:
     batch_of = {p.result_id: p.batch for p in planned if p.batch}
     rows = [
@@ -224,7 +289,7 @@ def _write_table(
             "state": p.state,
             "n_token": p.named.n_token,
             "bucket": p.bucket,
-            "batch": batch_of.get(p.result_id, "") if p.state in ("fold", "copy") else "",
+            "batch": batch_of.get(p.result_id, "") if p.state in ("fold", "copy") and not p.result else "",
             "tflop": round(p.tflop, 3),
             "minutes": round(predicted_minutes(config, p.tflop), 4),
             "target_id": p.named.target.id,
@@ -234,7 +299,7 @@ def _write_table(
         for p in planned
     ]
     table = pd.DataFrame(rows, columns=list(PLAN_COLUMNS))
-    write_table(table, paths.plan / "plan.parquet")
+    write_table(table, paths.plan_table)
     fold = table[table.state == "fold"]
     counts = table.state.value_counts()
     states = ", ".join(f"{counts[state]} {state}" for state in ("fold", "copy", "done", "failed") if state in counts)
@@ -257,21 +322,3 @@ PLAN_COLUMNS = (
     "features_id",
     "result_id",
 )
-
-
-def note_lost_results(results: Path) -> list[str]:
-    """Write down which results that the last summary saw as done are gone; the plan depends on this note.
-
-    The note changes when something is newly lost and at no other time. Returns the names of the lost results.
-    """
-    paths = RunPaths(results)
-    lost: list[str] = []
-    note: dict[str, Any] = {}
-    if paths.summary.is_file():
-        table = pd.read_parquet(paths.summary, columns=["name", "folder", "status"])
-        done = table[table.status == "done"].drop_duplicates("folder").to_dict("records")
-        lost = [row["name"] for row in done if not (paths.predictions / row["folder"] / RECEIPT).is_file()]
-        note = {"lost": lost, "since": paths.summary.stat().st_mtime_ns}
-    if not paths.lost.is_file() or (lost and read_json(paths.lost) != note):
-        write_json(paths.lost, note)
-    return lost

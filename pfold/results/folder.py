@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import logging
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,12 @@ import numpy as np
 import pandas as pd
 
 from pfold import __version__
-from pfold.files import atomic_folder
+from pfold.files import atomic_folder, file_digest, read_json
 from pfold.predict.outcome import RECEIPT, ResultInfo, Sample
-from pfold.results.structure import UNTRAINED_REMARK, format_mmcif
+from pfold.results.structure import UNTRAINED_REMARK, format_mmcif, renamed_mmcif
 from pfold.targets.types import Target
+
+logger = logging.getLogger(__name__)
 
 
 def rank_samples(samples: Sequence[Sample]) -> list[Sample]:
@@ -36,7 +40,33 @@ def write_result(folder: Path, target: Target, samples: Sequence[Sample], info: 
                 _write_sample(out / sample.label, "", target, sample, info)
             rows = [{"seed": s.seed, "sample": s.number, "ranking_score": s.summary["ranking_score"]} for s in samples]
             pd.DataFrame(rows).to_csv(out / "ranking_scores.csv", index=False)
-        (out / RECEIPT).write_text(json.dumps(_receipt(target, ranked, info, keep), indent=1) + "\n")
+        receipt = _receipt(target, ranked, info, keep) | {"files": _files(out)}
+        (out / RECEIPT).write_text(json.dumps(receipt, indent=1) + "\n")
+
+
+def copy_result(source: Path, folder: Path, target: Target) -> None:
+    """Copy a finished result to another folder, for a target of another name and the same identity."""
+    receipt = read_json(source / RECEIPT)
+    with atomic_folder(folder) as out:
+        for path in sorted(source.rglob("*")):
+            place = out / path.relative_to(source)
+            if path.parent == source and path.name.startswith(f"{source.name}_"):
+                place = out / f"{folder.name}_{path.name.removeprefix(f'{source.name}_')}"
+            if path.is_dir():
+                place.mkdir()
+            elif path.suffix == ".cif":
+                place.write_text(renamed_mmcif(path.read_text(), target.name))
+            elif path.name != RECEIPT:
+                shutil.copyfile(path, place)
+        receipt |= {"name": target.name, "input": target.file, "files": _files(out)}
+        (out / RECEIPT).write_text(json.dumps(receipt, indent=1) + "\n")
+    logger.info("%s: copied from the finished result of %s", target.name, source.name)
+
+
+def _files(out: Path) -> dict[str, dict[str, Any]]:
+    """Size and digest of the best sample's files, by which a result that was damaged later is known."""
+    files = sorted(path for path in out.iterdir() if path.is_file())
+    return {path.name: {"bytes": path.stat().st_size, "sha256": file_digest(path)} for path in files}
 
 
 def _write_sample(
@@ -111,6 +141,7 @@ def _receipt(target: Target, ranked: Sequence[Sample], info: ResultInfo, keep: s
         "result_id": info.result_id,
         "name": target.name,
         "target_id": target.id,
+        "input": target.file,
         "pfold": __version__,
         "model": info.model,
         "weights": "untrained" if info.untrained else "published",

@@ -31,9 +31,10 @@ th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #e4e7e
 """
 
 
-def write_report(table: pd.DataFrame, config: RunConfig) -> None:
-    """Write report.html beside the summary table."""
-    write_text(config.results / "report.html", format_report(table, config))
+def write_report(table: pd.DataFrame, config: RunConfig, path: Path) -> Path:
+    """Write the report of a summary table; returns its path."""
+    write_text(path, format_report(table, config))
+    return path
 
 
 def format_report(table: pd.DataFrame, config: RunConfig) -> str:

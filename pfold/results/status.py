@@ -2,11 +2,8 @@
 
 from dataclasses import dataclass, field
 
-import pandas as pd
-
 from pfold.config import RunConfig
-from pfold.errors import PfoldError
-from pfold.files import read_json
+from pfold.files import read_record, read_table
 from pfold.predict.outcome import is_done, read_failure
 from pfold.predict.paths import RunPaths
 
@@ -26,14 +23,13 @@ class RunProgress:
 def run_progress(config: RunConfig) -> RunProgress:
     """Where each target of the last plan stands now. Raises PfoldError before there is a plan."""
     paths = RunPaths(config.results)
-    table = paths.plan / "plan.parquet"
-    if not table.is_file():
-        raise PfoldError(f"{paths.results} has no plan yet; start the run, or make one with `pfold plan`")
-    in_hand = {folder for note in paths.running.glob("*.json") for folder in read_json(note)["folders"]}
-    records = pd.read_parquet(paths.targets, columns=["name", "status"])
+    table = read_table(paths.plan_table, "start the run, or make a plan with `pfold plan`")
+    notes = [read_record(note, "folders") for note in paths.running.glob("*.json")]
+    in_hand = {folder for note in notes if note is not None for folder in note["folders"]}
+    records = read_table(paths.targets, "start the run, or make it with `pfold targets`", columns=["name", "status"])
     progress = RunProgress(rejected=records.name[records.status == "rejected"].tolist())
     minutes = 0.0
-    for row in pd.read_parquet(table).to_dict("records"):
+    for row in table.to_dict("records"):
         name, folder = row["name"], row["folder"]
         if is_done(paths.predictions / folder, row["result_id"]):
             progress.done.append(name)

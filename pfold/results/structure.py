@@ -128,7 +128,7 @@ def format_mmcif(target: Target, coordinate: np.ndarray, atom_plddt: np.ndarray,
     model: the model's name. untrained: say in title, remark and software that the weights were stand-ins.
     """
     document = gemmi.cif.Document()
-    block = document.add_new_block(re.sub(r"[^\w.-]", "_", target.name))
+    block = document.add_new_block(_block_name(target.name))
     assembly = build_assembly(target)
     structure = build_structure(target, assembly, coordinate, atom_plddt)
     groups = gemmi.MmcifOutputGroups(False)
@@ -142,6 +142,23 @@ def format_mmcif(target: Target, coordinate: np.ndarray, atom_plddt: np.ndarray,
     groups.atoms = groups.group_pdb = True
     structure.update_mmcif_block(block, groups)
     return document.as_string(gemmi.cif.WriteOptions(gemmi.cif.Style.Pdbx))
+
+
+def renamed_mmcif(text: str, name: str) -> str:
+    """The text of `format_mmcif` for a target of another name and the same molecules."""
+    document = gemmi.cif.read_string(text)
+    block = document.sole_block()
+    before = gemmi.cif.as_string(block.find_value("_entry.id"))
+    title = gemmi.cif.as_string(block.find_value("_struct.title"))
+    block.name = _block_name(name)
+    for tag in ("_entry.id", "_struct.entry_id", "_exptl.entry_id"):
+        block.set_pair(tag, gemmi.cif.quote(name))
+    block.set_pair("_struct.title", gemmi.cif.quote(title.removesuffix(before) + name))
+    return document.as_string(gemmi.cif.WriteOptions(gemmi.cif.Style.Pdbx))
+
+
+def _block_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)
 
 
 def _add_description(block: gemmi.cif.Block, target: Target, model: str, untrained: bool) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from pfold.config import RunConfig
 from pfold.errors import PfoldError
-from pfold.files import write_table
+from pfold.files import read_table
 from pfold.predict.outcome import read_failure, read_receipt
 from pfold.predict.paths import RunPaths
 from pfold.targets.table import NamedTarget, read_target_table
@@ -49,13 +49,13 @@ class TooManyFailedError(PfoldError):
 
 
 def summarise(config: RunConfig) -> pd.DataFrame:
-    """Write summary.csv and summary.parquet and return the table.
+    """The table of a run: a row for each target and sample.
 
     status is "done", "failed", "rejected" or "missing" (not folded yet); rows follow the input, best samples first.
     """
     paths = RunPaths(config.results)
     targets, rejections = read_target_table(paths.targets)
-    plan = pd.read_parquet(paths.plan / "plan.parquet").set_index("folder")
+    plan = read_table(paths.plan_table, "make it with `pfold plan`").set_index("folder")
     rows: list[dict[str, Any]] = []
     for named in targets:
         rows += target_rows(named, str(plan.at[named.folder, "result_id"]), config, paths)
@@ -63,7 +63,6 @@ def summarise(config: RunConfig) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(
         {"rank": "Int64", "seed": "Int64", "sample": "Int64", "bucket": "Int64", "n_msa": "Int64"}
     )
-    write_table(table, paths.summary)
     counts = table.drop_duplicates(["name", "status", "source"]).status.value_counts()
     logger.info("%s", ", ".join(f"{n} {status}" for status, n in counts.items()) or "no targets")
     return table

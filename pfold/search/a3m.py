@@ -1,5 +1,7 @@
 """a3m alignments: upper case and '-' are columns of the query, lower case letters are insertions."""
 
+import logging
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +11,11 @@ import numpy as np
 from pfold.chem.residues import MSA_TABLES
 from pfold.errors import InputError
 from pfold.files import read_unpacked
-from pfold.targets.types import PROTEIN
+from pfold.targets.types import PROTEIN, printable
 
+logger = logging.getLogger(__name__)
+
+_LETTERS = re.compile(r"[A-Za-z.-]*")
 _LOWER = str.maketrans("", "", "abcdefghijklmnopqrstuvwxyz")
 
 
@@ -67,18 +72,39 @@ def aligned_rows(alignment: Alignment) -> list[str]:
 
 
 def parse_a3m(lines: Iterable[str], query: str, source: str) -> Alignment:
-    """Read an a3m. Raises InputError, naming `source` and the row, where a row does not fit the query's columns."""
+    """Read an a3m, whose first row should be the query.
+
+    Raises InputError, naming `source` and the row, where a row does not fit the query's columns or has a letter that no
+    a3m has.
+    """
     descriptions, sequences = read_fasta_rows(lines, source)
     for i, sequence in enumerate(sequences):
+        row = f'{source}, row {i + 1} ("{printable(descriptions[i][:60])}")'
+        if not _LETTERS.fullmatch(sequence):
+            letter = next(c for c in sequence if not _LETTERS.fullmatch(c))
+            raise InputError(f"{row}: {letter!a} is no letter of an a3m (letters, - and . are)")
         columns = len(sequence.translate(_LOWER).replace(".", ""))
         if columns != len(query):
             raise InputError(
-                f'{source}, row {i + 1} ("{descriptions[i][:60]}"): {columns} aligned columns, '
+                f"{row}: {columns} aligned columns, "
                 f"but the query has {len(query)} residues; check that the alignment is this sequence's"
             )
     if not sequences:
+        logger.warning("%s: there is no row in the alignment; the chain is folded as a single sequence", source)
         return query_only(query)
     return Alignment(tuple(descriptions), tuple(sequences))
+
+
+def warn_of_other_query(alignment: Alignment, query: str, source: str) -> None:
+    """Say so where the first row of a user's alignment is not the chain's sequence."""
+    first = alignment.sequences[0].translate(_LOWER).replace(".", "")
+    if first.upper() != query:
+        logger.warning(
+            "%s: the first row is not the chain's sequence, so the alignment may be another's: %.40s... for %.40s...",
+            source,
+            first,
+            query,
+        )
 
 
 def read_a3m(path: Path, query: str) -> Alignment:
@@ -88,7 +114,10 @@ def read_a3m(path: Path, query: str) -> Alignment:
         return parse_a3m(text.splitlines(), query, str(path))
     except FileNotFoundError:
         raise InputError(f"{path}: the alignment file does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        letter = ascii(error.object[error.start : error.start + 1])
+        raise InputError(f"{path}: {letter} at byte {error.start} is no letter of an a3m") from None
+    except OSError as error:
         raise InputError(f"{path}: the alignment can't be read ({error})") from None
 
 
@@ -105,7 +134,7 @@ def to_arrays(alignment: Alignment, kind: str = PROTEIN) -> tuple[np.ndarray, np
     """
     msa, deletions = [], []
     for sequence in alignment.sequences:
-        classes = MSA_TABLES[kind][np.frombuffer(sequence.encode("ascii"), np.uint8)]
+        classes = MSA_TABLES[kind][np.frombuffer(sequence.replace(".", "").encode("ascii"), np.uint8)]
         aligned = classes >= 0
         inserted = np.cumsum(~aligned)[aligned]
         msa.append(classes[aligned])

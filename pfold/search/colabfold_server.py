@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pfold.errors import SearchError
-from pfold.files import digest, read_json, write_json
+from pfold.files import digest, read_record, write_json
 from pfold.search.a3m import Alignment, parse_a3m, query_only
 from pfold.search.pairing import with_taxon
 from pfold.search.settings import SearchSettings
@@ -58,12 +58,13 @@ def search(
 
 def _ticket(note: Path, server: str, sequences: list[str], sleep: Callable[[float], None]) -> str:
     """The id of the finished job, submitted now or found in the note of an earlier run."""
-    if note.is_file():
-        ticket = str(read_json(note)["id"])
+    known = read_record(note, "id")
+    if known is not None:
+        ticket = str(known["id"])
         logger.info("%s: job %s of an earlier run is asked for again", server, ticket)
         answer = _ask(f"{server}/ticket/{ticket}", None, sleep)
         if answer.get("status") in ("UNKNOWN", "ERROR"):
-            note.unlink()
+            note.unlink(missing_ok=True)
             return _ticket(note, server, sequences, sleep)
     else:
         query = "".join(f">{FIRST_QUERY + i}\n{sequence}\n" for i, sequence in enumerate(sequences))

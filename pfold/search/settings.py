@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from pfold.errors import ConfigError
-from pfold.files import digest, file_digest, large_file_digest
+from pfold.files import digest, large_file_digest
+from pfold.search.contents import check_fasta
+from pfold.targets.types import PROTEIN, RNA
 
 Engine = Literal["jackhmmer", "mmseqs2", "colabfold_server", "precomputed", "none"]
 
@@ -20,9 +22,9 @@ class TemplateSettings:
     max_date: datetime.date = datetime.date(2021, 9, 30)
 
     def check(self) -> None:
-        """Raises ConfigError for files that do not exist."""
-        if self.seqres is not None and not self.seqres.is_file():
-            raise ConfigError(f"search.templates.seqres: {self.seqres} does not exist")
+        """Raises ConfigError for files that do not exist or are not what they should be."""
+        if self.seqres is not None:
+            check_fasta(self.seqres, "search.templates.seqres", PROTEIN)
         if self.seqres is not None and self.mmcif is None:
             raise ConfigError("search.templates.seqres is set, but search.templates.mmcif, the structures, is not")
         if self.mmcif is not None and not self.mmcif.is_dir():
@@ -47,11 +49,10 @@ class SearchSettings:
     templates: TemplateSettings = TemplateSettings()
 
     def check(self) -> None:
-        """Raises ConfigError for an engine without databases or a database that does not exist."""
+        """Raises ConfigError for an engine without databases, and for a database that does not exist or is none."""
         self.templates.check()
         for path in self.rna_databases:
-            if not path.is_file():
-                raise ConfigError(f"search.rna_databases: {path} does not exist")
+            check_fasta(path, "search.rna_databases", RNA)
         if self.engine == "none":
             return
         if self.engine == "colabfold_server":
@@ -76,8 +77,7 @@ class SearchSettings:
             self._check_folders()
             return
         for path in self.databases:
-            if not path.is_file():
-                raise ConfigError(f"search.databases: {path} does not exist")
+            check_fasta(path, "search.databases", PROTEIN)
 
     def _check_folders(self) -> None:
         from pfold.search.precomputed import a3m_files
@@ -87,7 +87,7 @@ class SearchSettings:
                 raise ConfigError(f"search.databases: {folder} is no folder of .a3m (or .a3m.gz) files")
 
     def files(self) -> list[Path]:
-        """The files that the searches read, which a workflow watches; of an MMseqs2 database, its index."""
+        """The files that the searches read; of an MMseqs2 database, its index."""
         found = list(self.rna_databases)
         if self.templates.seqres is not None:
             found.append(self.templates.seqres)
@@ -105,7 +105,7 @@ class SearchSettings:
             return digest(self.engine, self.server, self.max_hits)
         if self.engine == "mmseqs2":
             # Databases of a hundred gigabytes are told apart by their index, not read through.
-            databases = [file_digest(path.with_name(f"{path.name}.index")) for path in self.databases]
+            databases = [large_file_digest(path.with_name(f"{path.name}.index")) for path in self.databases]
             return digest(self.engine, databases, self.max_hits)
         if self.engine == "precomputed":
             from pfold.search.precomputed import a3m_files

@@ -35,7 +35,10 @@ def search_shard(queries: Sequence[Query], settings: SearchSettings, store: Alig
     for key, alignment in _search_all(missing, settings, store, cpus):
         store.write(key, alignment)
         now = time.perf_counter()
-        logger.info("%s: %d homologs in %.1f s", labels[key], len(alignment) - 1, now - start)
+        if len(alignment) > 1:
+            logger.info("%s: %d homologs in %.1f s", labels[key], len(alignment) - 1, now - start)
+        else:
+            logger.warning("%s: no homologs found in %.1f s; folded as a single sequence", labels[key], now - start)
         start = now
 
 

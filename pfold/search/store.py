@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pfold.errors import InputError
-from pfold.files import digest, keyed_path, read_json, write_json, write_text
+from pfold.errors import DamagedError, InputError
+from pfold.files import digest, keyed_path, read_record, write_json, write_text
 from pfold.search.a3m import Alignment, format_a3m, read_a3m
 from pfold.search.template_hits import TemplateHit
 
@@ -26,13 +26,21 @@ class AlignmentStore:
         return keyed_path(self.folder, key, ".a3m")
 
     def __contains__(self, key: str) -> bool:
-        return self.path(key).is_file()
+        path = self.path(key)
+        return path.is_file() and path.stat().st_size > 0
 
     def read(self, key: str, query: str) -> Alignment:
-        """The alignment of a key. Raises InputError where it is missing or does not fit the query."""
+        """The alignment of a key.
+
+        Raises InputError where there is none, DamagedError, having removed it, for one that can't be read.
+        """
         if key not in self:
             raise InputError(f"the search found no alignment of {query[:20]}... ({len(query)} residues)")
-        return read_a3m(self.path(key), query)
+        try:
+            return read_a3m(self.path(key), query)
+        except InputError as error:
+            self.path(key).unlink(missing_ok=True)
+            raise DamagedError(f"{error}. It is removed; the next run searches it anew") from None
 
     def write(self, key: str, alignment: Alignment) -> None:
         """Keep an alignment; the file is whole or not there."""
@@ -46,10 +54,10 @@ class TemplateHitStore:
         self.folder = folder
 
     def read(self, key: str) -> list[TemplateHit] | None:
-        """The hits of a key; None where they were not searched yet."""
-        path = keyed_path(self.folder, key, ".json")
-        return [TemplateHit(**hit) for hit in read_json(path)] if path.is_file() else None
+        """The hits of a key; None where they were not searched yet, or the file is damaged."""
+        found = read_record(keyed_path(self.folder, key, ".json"), "hits")
+        return None if found is None else [TemplateHit(**hit) for hit in found["hits"]]
 
     def write(self, key: str, hits: Sequence[TemplateHit]) -> None:
         """Keep hits; the file is whole or not there."""
-        write_json(keyed_path(self.folder, key, ".json"), [asdict(hit) for hit in hits])
+        write_json(keyed_path(self.folder, key, ".json"), {"hits": [asdict(hit) for hit in hits]})

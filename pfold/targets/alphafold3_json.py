@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import Any
 
 from pfold.errors import InputError
+from pfold.files import read_unpacked
 from pfold.targets.fields import (
+    MAX_WHOLE,
     MODIFICATION_KEYS,
     Draft,
     Item,
     as_list,
     as_object,
     atom_ref,
+    ccd_codes,
     draft,
     existing_file,
     model_seeds,
@@ -20,6 +23,7 @@ from pfold.targets.fields import (
     polymer_sequence,
     refuse_unknown,
     sequence_list,
+    shown,
     text,
     with_chain_ids,
 )
@@ -41,7 +45,9 @@ def read_alphafold3(job: Item, path: Path) -> Target:
     """Read an AlphaFold 3 input; paths are relative to the file's folder. Raises InputError naming the key."""
     refuse_unknown(job, _JOB_KEYS, "the input")
     if job.get("version", 1) not in VERSIONS:
-        raise InputError(f'"version" is {job.get("version")!r}; versions {VERSIONS[0]} to {VERSIONS[-1]} can be read')
+        raise InputError(
+            f'"version" is {shown(job.get("version"))}; versions {VERSIONS[0]} to {VERSIONS[-1]} can be read'
+        )
     name = text(job, "name", "the input")
     sequences = sequence_list(job)
     entities = with_chain_ids([_entity(s, f"sequences[{i}]", path.parent) for i, s in enumerate(sequences, 1)])
@@ -60,8 +66,12 @@ def _components(job: Item, folder: Path) -> str:
     if job.get("userCCD") and job.get("userCCDPath"):
         raise InputError('"userCCD" and "userCCDPath" are both given; keep one')
     if job.get("userCCDPath"):
-        return existing_file(folder, job["userCCDPath"], "userCCDPath", "the input").read_text()
-    return str(job.get("userCCD") or "")
+        path = existing_file(folder, job["userCCDPath"], "userCCDPath", "the input")
+        try:
+            return read_unpacked(path).decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f'"userCCDPath": {path} can\'t be read ({error})') from None
+    return text(job, "userCCD", "the input") if job.get("userCCD") else ""
 
 
 def _entity(item: Any, where: str, folder: Path) -> Draft:
@@ -85,8 +95,8 @@ def _ligand(item: Item, where: str) -> Entity:
     if bool(codes) == bool(smiles):
         raise InputError(f'{where}: give either "ccdCodes" or "smiles"')
     if smiles:
-        return Entity(LIGAND, "", (), smiles=str(smiles))
-    return Entity(LIGAND, "", (), codes=tuple(str(code) for code in as_list(codes, f"{where}.ccdCodes")))
+        return Entity(LIGAND, "", (), smiles=text(item, "smiles", where))
+    return Entity(LIGAND, "", (), codes=ccd_codes(as_list(codes, f"{where}.ccdCodes"), where))
 
 
 def _polymer(item: Item, kind: str, where: str, folder: Path) -> Entity:
@@ -113,9 +123,15 @@ def _templates(value: Any, where: str, folder: Path) -> tuple[TemplateStructure,
         refuse_unknown(item, ("mmcif", "mmcifPath", "queryIndices", "templateIndices"), place)
         if bool(item.get("mmcif")) == bool(item.get("mmcifPath")):
             raise InputError(f'{place}: give either "mmcif" or "mmcifPath"')
-        structure = item.get("mmcif") or existing_file(folder, item["mmcifPath"], "mmcifPath", place)
+        structure = (
+            text(item, "mmcif", place)
+            if item.get("mmcif")
+            else existing_file(folder, item["mmcifPath"], "mmcifPath", place)
+        )
         query, template = (as_list(item.get(k), f"{place}.{k}") for k in ("queryIndices", "templateIndices"))
-        if len(query) != len(template) or not all(isinstance(i, int) for i in (*query, *template)):
+        if len(query) != len(template) or not all(
+            isinstance(i, int) and 0 <= i <= MAX_WHOLE for i in (*query, *template)
+        ):
             raise InputError(f'{place}: "queryIndices" and "templateIndices" are not equally long lists of numbers')
         found.append(TemplateStructure(structure, residues=tuple(zip(query, template, strict=True))))
     return tuple(found)

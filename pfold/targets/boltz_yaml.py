@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pfold.errors import InputError
+from pfold.strict_yaml import load_yaml
 from pfold.targets.fields import (
     Draft,
     Item,
     as_list,
     as_object,
     atom_ref,
+    ccd_codes,
     draft,
     existing_file,
     file_target_name,
@@ -19,9 +19,12 @@ from pfold.targets.fields import (
     number,
     only_key,
     polymer_sequence,
+    position,
     refuse_unknown,
     refuse_used,
     sequence_list,
+    shown,
+    text,
     with_chain_ids,
 )
 from pfold.targets.types import (
@@ -47,13 +50,13 @@ _MAX_DISTANCE = 6.0
 def read_boltz(content: str, path: Path) -> Target:
     """Read a Boltz input; paths are relative to the file's folder. Raises InputError naming the key."""
     try:
-        job = as_object(yaml.safe_load(content), "the file")
-    except yaml.YAMLError as error:
+        job = as_object(load_yaml(content), "the file")
+    except ValueError as error:
         raise InputError(f"the YAML can't be read: {error}") from None
     refuse_unknown(job, ("version", "sequences", "constraints", "templates", "properties"), "the file")
     refuse_used(job, {"properties": "pfold predicts no affinities; remove the key"}, "the file")
     if job.get("version", 1) != 1:
-        raise InputError(f'"version" is {job["version"]!r}; version 1 can be read')
+        raise InputError(f'"version" is {shown(job["version"])}; version 1 can be read')
     sequences = sequence_list(job)
     templates = _templates(job, path.parent)
     drafts = [_entity(item, f"sequences[{i}]", path.parent, templates) for i, item in enumerate(sequences, start=1)]
@@ -93,9 +96,9 @@ def _ligand(item: Item, where: str) -> Entity:
     if bool(item.get("smiles")) == bool(item.get("ccd")):
         raise InputError(f'{where}: give either "smiles" or "ccd"')
     if item.get("smiles"):
-        return Entity(LIGAND, "", (), smiles=str(item["smiles"]))
+        return Entity(LIGAND, "", (), smiles=text(item, "smiles", where))
     codes = item["ccd"] if isinstance(item["ccd"], list) else [item["ccd"]]
-    return Entity(LIGAND, "", (), codes=tuple(str(code) for code in codes))
+    return Entity(LIGAND, "", (), codes=ccd_codes(codes, where))
 
 
 def _polymer(item: Item, kind: str, where: str, folder: Path, templates: _Templates) -> Entity:
@@ -122,7 +125,7 @@ def _msa(value: Any, kind: str, where: str, folder: Path) -> Path | str | None:
     if str(value) == "empty":
         return ""
     if str(value).endswith(".csv"):
-        raise InputError(f'{where}: "msa": {value}: .csv alignments are not supported; give an .a3m')
+        raise InputError(f'{where}: "msa": {shown(value)}: .csv alignments are not supported; give an .a3m')
     return existing_file(folder, value, "msa", where)
 
 
@@ -181,5 +184,7 @@ def _constraints(job: Item) -> tuple[list[Bond], list[Contact], list[Pocket]]:
 def _token(value: Any, where: str) -> AtomRef:
     """A residue as [chain id, number], or an atom of a ligand as [chain id, name]."""
     if not isinstance(value, list) or len(value) != 2 or not isinstance(value[1], int | str):
-        raise InputError(f'{where}: {value!r} is not a token, such as ["A", 10] or ["B", "C1"]')
-    return AtomRef(str(value[0]), value[1]) if isinstance(value[1], int) else AtomRef(str(value[0]), 1, value[1])
+        raise InputError(f'{where}: {shown(value)} is not a token, such as ["A", 10] or ["B", "C1"]')
+    if isinstance(value[1], int):
+        return AtomRef(str(value[0]), position(value[1], where))
+    return AtomRef(str(value[0]), 1, value[1])

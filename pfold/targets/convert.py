@@ -8,6 +8,7 @@ from typing import Any
 from pfold.errors import InputError
 from pfold.files import write_text
 from pfold.targets.fields import MODIFICATION_KEYS
+from pfold.targets.names import folder_names
 from pfold.targets.types import ION, LIGAND, PROTEIN, AtomRef, Entity, Target
 
 _KEYS = {"protein": "proteinChain", "dna": "dnaSequence", "rna": "rnaSequence"}
@@ -83,7 +84,8 @@ def _ligand(entity: Entity, target: Target, number: int, path: Path) -> str:
         return "CCD_" + "_".join(entity.codes)
     if entity.smiles:
         return entity.smiles
-    file = path.parent / f"{path.stem}.{target.name.replace('/', '_')}.{number}.mol"
+    (folder,) = folder_names([target.name])
+    file = path.parent / f"{path.stem[:60]}.{folder}.{number}.mol"
     write_text(file, entity.molecule)
     return f"FILE_{file.name}"
 

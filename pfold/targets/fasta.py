@@ -4,13 +4,16 @@ Multi-FASTA: one record is one target, "A:B" in a sequence is a complex of two c
 headers such as ">A|protein|a.a3m" and ">protein|name=a": one record is one molecule and the file is one target.
 """
 
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from pfold.errors import InputError
-from pfold.targets.fields import Draft, existing_file, file_target_name, with_chain_ids
+from pfold.targets.fields import Draft, ccd_codes, draft, existing_file, file_target_name, with_chain_ids
+from pfold.targets.rejected import rejected
 from pfold.targets.types import (
     DNA,
     LIGAND,
@@ -23,9 +26,12 @@ from pfold.targets.types import (
     chain_ids,
 )
 
+logger = logging.getLogger(__name__)
+
 # ">CHAIN|TYPE" or ">CHAIN|TYPE|MSA" of Boltz; ">TYPE|NAME" of Chai.
 _BOLTZ = re.compile(r"([^|\s]+)\|(protein|dna|rna|smiles|ccd)(?:\|(\S*))?\s*", re.IGNORECASE)
 _CHAI = re.compile(r"(protein|dna|rna|ligand|glycan)\|(.*)", re.IGNORECASE)
+_NUCLEOTIDES = frozenset("ACGTUN")
 _CHAI_MODIFIED = re.compile(r"\(([A-Za-z0-9]{1,5})\)|\[([A-Za-z0-9]{1,5})\]|(.)")
 
 
@@ -56,9 +62,11 @@ def read_fasta(lines: Iterable[str], path: Path) -> Iterator[Target | Rejection]
     if _BOLTZ.fullmatch(first.header) or _CHAI.fullmatch(first.header):
         yield _complex([first, *records], path)
         return
-    yield _target(first, path)
-    for record in records:
-        yield _target(record, path)
+    for record in chain([first], records):
+        try:
+            yield _target(record, path)
+        except Exception as error:
+            yield rejected(error, record.name or path.name, f"{path}, line {record.line}")
 
 
 def _complex(records: list[_Record], path: Path) -> Target | Rejection:
@@ -67,8 +75,8 @@ def _complex(records: list[_Record], path: Path) -> Target | Rejection:
     try:
         drafts = [_molecule(record, path.parent) for record in records]
         return Target(name, with_chain_ids(drafts), f'{path}, record 1 ("{name}")')
-    except InputError as error:
-        return Rejection(name, str(error), f"{path}, line {records[0].line}")
+    except Exception as error:
+        return rejected(error, name, f"{path}, line {records[0].line}")
 
 
 def _molecule(record: _Record, folder: Path) -> Draft:
@@ -94,7 +102,7 @@ def _boltz_molecule(header: re.Match[str], content: str, where: str, folder: Pat
     if kind == "smiles":
         entity = Entity(LIGAND, "", (), smiles=content)
     elif kind == "ccd":
-        entity = Entity(LIGAND, "", (), codes=(content.upper(),))
+        entity = Entity(LIGAND, "", (), codes=ccd_codes([content.upper()], where))
     else:
         entity = _polymer(kind, content, where)
         if msa == "empty":
@@ -103,7 +111,7 @@ def _boltz_molecule(header: re.Match[str], content: str, where: str, folder: Pat
             if kind == DNA or msa.endswith(".csv"):
                 raise InputError(f'{where}: the alignment "{msa}" is not supported; give an .a3m of a protein or RNA')
             entity = replace(entity, unpaired_msa=existing_file(folder, msa, "msa", where))
-    return Draft(entity, where, (chain_id,))
+    return draft(entity, {"id": chain_id}, where)
 
 
 def _polymer(kind: str, content: str, where: str) -> Entity:
@@ -150,14 +158,20 @@ def _target(record: _Record, path: Path) -> Target | Rejection:
         return reject('the file does not start with a ">" line, so it is not FASTA; put ">name" before the sequence')
     if not record.name:
         return reject('the record has no name; write one after ">"')
-    chains = [chain.removesuffix("*") for chain in "".join(record.sequence).upper().split(":")]
-    for i, chain in enumerate(chains):
+    chains = [part.removesuffix("*") for part in "".join(record.sequence).upper().split(":")]
+    for i, letters in enumerate(chains):
         where = f"chain {i + 1} of {len(chains)}" if len(chains) > 1 else "the record"
-        if not chain:
+        if not letters:
             return reject(f"{where} is empty; give it a sequence or remove it")
-        problem = bad_letter(chain)
+        problem = bad_letter(letters)
         if problem:
             return reject(f"{where}, {problem}" if len(chains) > 1 else problem)
+    if _NUCLEOTIDES.issuperset("".join(chains)):
+        logger.warning(
+            "%s: nothing but the letters A, C, G, T, U, N: it is folded as a protein. Write DNA or RNA as dnaSequence "
+            'or rnaSequence in a JSON, or in a FASTA with headers such as ">A|dna"',
+            source,
+        )
     return Target(record.name, merge_chains(chains), source)
 
 

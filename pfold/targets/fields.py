@@ -1,15 +1,25 @@
 """Checked access to the parts of a JSON or YAML input; every error names the key and where it stands."""
 
 import difflib
+import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pfold.errors import InputError
-from pfold.targets.types import DNA, PROTEIN, RNA, AtomRef, Entity, Modification, bad_letter, chain_ids
+from pfold.targets.named_files import note_file
+from pfold.targets.types import DNA, PROTEIN, RNA, AtomRef, Entity, Modification, bad_letter, chain_ids, printable
 
 Item = Mapping[str, Any]
+
+# Largest whole number of an input but for seeds: of copies, positions and entities. No model takes as many.
+MAX_WHOLE = 1_000_000
+MAX_COPIES = 10_000
+MAX_SEED = 2**63 - 1
+# Chain ids stand in mmCIF tables, where they may have no blank, and in names of files.
+_CHAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,19}")
 
 # Keys of a modification's component and position in Protenix and AlphaFold 3 JSON.
 MODIFICATION_KEYS = {
@@ -17,6 +27,15 @@ MODIFICATION_KEYS = {
     DNA: ("modificationType", "basePosition"),
     RNA: ("modificationType", "basePosition"),
 }
+
+
+def shown(value: Any) -> str:
+    """A value of the input for a message, cut where it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # A number of thousands of digits, or what is nested as deeply.
+        return "a value too large to show"
+    return printable(text if len(text) <= 80 else f"{text[:80]}...")
 
 
 def as_object(value: Any, where: str) -> Item:
@@ -50,9 +69,16 @@ def file_target_name(path: Path) -> str:
 
 def atom_ref(value: Any, where: str) -> AtomRef:
     """An atom as [chain id, residue number, atom name]. Raises InputError for anything else."""
-    if not isinstance(value, list) or len(value) != 3 or not isinstance(value[1], int):
-        raise InputError(f'{where}: {value!r} is not an atom, such as ["A", 1, "CA"]')
-    return AtomRef(str(value[0]), value[1], str(value[2]))
+    if not isinstance(value, list) or len(value) != 3 or not all(isinstance(value[i], str | int) for i in (0, 1, 2)):
+        raise InputError(f'{where}: {shown(value)} is not an atom, such as ["A", 1, "CA"]')
+    return AtomRef(str(value[0]), position(value[1], where), str(value[2]))
+
+
+def position(value: Any, where: str) -> int:
+    """The number of a residue. Raises InputError for anything else."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_WHOLE:
+        raise InputError(f"{where}: {shown(value)} is not the number of a residue")
+    return value
 
 
 def only_key(value: Any, where: str) -> tuple[str, Any]:
@@ -81,21 +107,29 @@ def refuse_used(item: Item, unsupported: Mapping[str, str], where: str) -> None:
             raise InputError(f'{where}: "{key}" is not supported: {advice}')
 
 
-def whole(item: Item, key: str, where: str, default: int | None = None) -> int:
-    """A whole number above 0. Raises InputError for anything else."""
-    value = item.get(key, default)
-    if isinstance(value, str) and value.isdigit():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InputError(f'{where}: "{key}" is {value!r}, not a whole number above 0')
+def whole(item: Item, key: str, where: str, default: int | None = None, most: int = MAX_WHOLE) -> int:
+    """A whole number from 1 to `most`. Raises InputError for anything else."""
+    value = _as_int(item.get(key, default))
+    if value is None or value < 1:
+        raise InputError(f'{where}: "{key}" is {shown(item.get(key, default))}, not a whole number above 0')
+    if value > most:
+        raise InputError(f'{where}: "{key}" is {shown(value)}, over the limit of {most}')
     return value
+
+
+def _as_int(value: Any) -> int | None:
+    """A whole number, which may be written as text of decimal digits; None for anything else."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 20:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def number(item: Item, key: str, where: str, default: float | None = None) -> float:
     """A number not below 0. Raises InputError for anything else."""
     value = item.get(key, default)
-    if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
-        raise InputError(f'{where}: "{key}" is {value!r}, not a distance in Å')
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    if not known or not math.isfinite(min(value, MAX_WHOLE)) or not 0 <= value <= MAX_WHOLE:
+        raise InputError(f'{where}: "{key}" is {shown(value)}, not a distance in Å')
     return float(value)
 
 
@@ -108,10 +142,23 @@ def text(item: Item, key: str, where: str) -> str:
 
 
 def existing_file(folder: Path, value: Any, key: str, where: str) -> Path:
-    """A file named relative to the input's folder. Raises InputError where it does not exist."""
-    path = folder / Path(str(value)).expanduser()
+    """A file named relative to the input's folder. Raises InputError for one that does not exist or can't be named."""
+    path = named_path(folder, value, key, where)
     if not path.is_file():
-        raise InputError(f'{where}: "{key}": the file {path} does not exist')
+        raise InputError(f'{where}: "{key}": the file {printable(str(path))} does not exist')
+    return path
+
+
+def named_path(folder: Path, value: Any, key: str, where: str) -> Path:
+    """A path named relative to the input's folder. Raises InputError for what can't be one."""
+    if not isinstance(value, str):
+        raise InputError(f'{where}: "{key}" is {shown(value)}, not the path of a file')
+    try:
+        path = folder / Path(value).expanduser()
+        path.exists()
+    except (OSError, ValueError, RuntimeError):  # Too long, with a NUL or a lone surrogate, or of an unknown user.
+        raise InputError(f'{where}: "{key}" is {shown(value)}, which is not the path of a file') from None
+    note_file(path)
     return path
 
 
@@ -122,7 +169,9 @@ def own_alignment(item: Item, key: str, where: str, folder: Path) -> Path | str 
         raise InputError(f'{where}: "{key}" and "{key}Path" are both given; keep one')
     if path:
         return existing_file(folder, path, f"{key}Path", where)
-    return None if inline is None else str(inline)
+    if inline is not None and not isinstance(inline, str):
+        raise InputError(f'{where}: "{key}" is {shown(inline)}, not the text of an alignment')
+    return inline
 
 
 def polymer_sequence(item: Item, kind: str, where: str) -> str:
@@ -153,12 +202,21 @@ def model_seeds(items: Any, where: str) -> tuple[int, ...]:
     """Seeds as whole numbers, which may be written as text. Raises InputError for anything else."""
     seeds = []
     for seed in as_list(items, f'{where}: "modelSeeds"'):
-        if isinstance(seed, str) and seed.isdigit():
-            seed = int(seed)
-        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-            raise InputError(f'{where}: "modelSeeds" is not a list of whole numbers: {seed!r}')
-        seeds.append(seed)
-    return tuple(seeds)
+        known = _as_int(seed)
+        if known is None or not 0 <= known <= MAX_SEED:
+            raise InputError(f'{where}: "modelSeeds" is not a list of whole numbers: {shown(seed)}')
+        seeds.append(known)
+    return tuple(dict.fromkeys(seeds))
+
+
+def ccd_codes(codes: Sequence[Any], where: str) -> tuple[str, ...]:
+    """CCD codes of a ligand, one a residue. Raises InputError for what can't be one, and for none at all."""
+    for code in codes:
+        if not isinstance(code, str | int) or not _CHAIN_ID.fullmatch(str(code)):
+            raise InputError(f"{where}: {shown(code)} is no code of the Chemical Component Dictionary")
+    if not codes:
+        raise InputError(f"{where}: there is no CCD code")
+    return tuple(str(code) for code in codes)
 
 
 @dataclass(frozen=True)
@@ -175,12 +233,15 @@ def draft(entity: Entity, item: Item, where: str) -> Draft:
     """A draft with "id" (a text or a list of them) and "count" of the input; either or both may be given."""
     ids = item.get("id")
     if ids in (None, "", []):
-        return Draft(entity, where, (), whole(item, "count", where, 1))
+        return Draft(entity, where, (), whole(item, "count", where, 1, MAX_COPIES))
     ids = [ids] if isinstance(ids, str | int) else ids
     if not isinstance(ids, list) or not all(isinstance(i, str | int) for i in ids):
         raise InputError(f'{where}: "id" is not a chain id or a list of them')
     names = tuple(str(i) for i in ids)
-    count = whole(item, "count", where, len(names))
+    for name in names:
+        if not _CHAIN_ID.fullmatch(name):
+            raise InputError(f'{where}: "id": {shown(name)} is no chain id; use up to 20 letters and digits')
+    count = whole(item, "count", where, len(names), MAX_COPIES)
     if len(set(names)) != count:
         raise InputError(f'{where}: "id" must be a list of {count} different chain ids')
     return Draft(entity, where, names, count)

@@ -6,6 +6,8 @@ from typing import Any
 
 from pfold.errors import InputError
 
+# Most bytes of a ligand file: RDKit reads all of it.
+MAX_BYTES = 10_000_000
 SUFFIXES = (".mol", ".sdf", ".mol2", ".pdb")
 
 
@@ -28,9 +30,11 @@ def read_ligand(path: Path) -> str:
         raise InputError(f"{path}: a ligand file must end in {', '.join(SUFFIXES)}")
     if not path.is_file():
         raise InputError(f"the ligand file {path} does not exist")
+    if path.stat().st_size > MAX_BYTES:
+        raise InputError(f"{path}: the ligand file has over {MAX_BYTES} bytes; give the ligand in a file of its own")
     try:
         molecule = readers[suffix](str(path))
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"{path}: RDKit can't read the ligand ({error})") from None
     if molecule is None:
         raise InputError(f"{path}: RDKit can't read the ligand; check valences and bond orders")

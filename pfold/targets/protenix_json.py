@@ -14,10 +14,12 @@ from pfold.targets.fields import (
     Item,
     as_list,
     as_object,
+    ccd_codes,
     draft,
     existing_file,
     model_seeds,
     modifications,
+    named_path,
     number,
     only_key,
     own_alignment,
@@ -25,11 +27,14 @@ from pfold.targets.fields import (
     refuse_unknown,
     refuse_used,
     sequence_list,
+    shown,
     text,
     whole,
     with_chain_ids,
 )
 from pfold.targets.ligand_files import read_ligand
+from pfold.targets.named_files import note_file
+from pfold.targets.rejected import rejected
 from pfold.targets.types import (
     DNA,
     ION,
@@ -43,6 +48,7 @@ from pfold.targets.types import (
     Pocket,
     Rejection,
     Target,
+    printable,
 )
 
 _JOB_KEYS = {"name", "sequences", "modelSeeds", "assembly_id", "covalent_bonds", "constraint", "dialect", "version"}
@@ -76,17 +82,18 @@ def read_protenix_jobs(jobs: list[Any], path: Path) -> Iterator[Target | Rejecti
     Paths are relative to the JSON's folder. A key that pfold does not know is rejected by name.
     """
     for position, job in enumerate(jobs, start=1):
-        name = str(job.get("name", "")) if isinstance(job, dict) else ""
-        source = f'{path}, record {position} ("{name}")'
+        given = job.get("name") if isinstance(job, dict) else None
+        name = str(given) if isinstance(given, str | int) else ""
+        source = f'{path}, record {position} ("{printable(name)}")'
         try:
             yield _target(as_object(job, "the job"), name, path.parent, source)
-        except InputError as error:
-            yield Rejection(name or f"{path.name}:{position}", str(error), source)
+        except Exception as error:
+            yield rejected(error, name or f"{path.name}:{position}", source)
 
 
 def _target(job: Item, name: str, folder: Path, source: str) -> Target:
     if not name:
-        raise InputError('the job has no "name"')
+        raise InputError(f'the job has no "name", or it is no text: {shown(job.get("name"))}')
     refuse_unknown(job, _JOB_KEYS, "the job")
     if job.get("dialect") not in (None, "protenix", SERVER_DIALECT):
         raise InputError(f'the dialect "{job["dialect"]}" is unknown')
@@ -115,7 +122,11 @@ def _entity(item: Any, where: str, folder: Path) -> Draft:
     if key in ("ligand", "ion"):
         refuse_unknown(content, {key, "count", "id"}, where)
         value = text(content, key, where)
-        entity = Entity(ION, "", (), codes=(value.removeprefix("CCD_"),)) if key == "ion" else ligand(value, folder)
+        entity = (
+            Entity(ION, "", (), codes=ccd_codes([value.removeprefix("CCD_")], where))
+            if key == "ion"
+            else ligand(value, folder)
+        )
         return draft(entity, content, where)
     raise InputError(f'{where}: "{key}" is no kind of molecule; known are {", ".join(_POLYMERS)}, ligand, ion')
 
@@ -152,10 +163,12 @@ def _precomputed(value: Any, where: str, folder: Path) -> tuple[Path | None, Pat
         value = value.get("precomputed_msa_dir")
         if value is None:
             return None, None
-    place = folder / Path(str(value)).expanduser()
+    place = named_path(folder, value, "msa", where)
     unpaired, paired = place / "non_pairing.a3m", place / "pairing.a3m"
     if not unpaired.is_file() and not paired.is_file():
         raise InputError(f'{where}: "msa": the folder {place} has no non_pairing.a3m and no pairing.a3m')
+    note_file(unpaired)
+    note_file(paired)
     return (unpaired if unpaired.is_file() else None), (paired if paired.is_file() else None)
 
 
@@ -164,10 +177,11 @@ def ligand(value: str, folder: Path) -> Entity:
     if value.startswith("CCD_"):
         codes = tuple(value.removeprefix("CCD_").split("_"))
         if not all(codes):
-            raise InputError(f'the ligand "{value}" has an empty CCD code')
-        return Entity(LIGAND, "", (), codes=codes)
+            raise InputError(f"the ligand {shown(value)} has an empty CCD code")
+        return Entity(LIGAND, "", (), codes=ccd_codes(codes, "the ligand"))
     if value.startswith("FILE_"):
-        return Entity(LIGAND, "", (), molecule=read_ligand(folder / Path(value.removeprefix("FILE_")).expanduser()))
+        path = named_path(folder, value.removeprefix("FILE_"), "ligand", "the ligand")
+        return Entity(LIGAND, "", (), molecule=read_ligand(path))
     return Entity(LIGAND, "", (), smiles=value)
 
 

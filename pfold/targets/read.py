@@ -2,18 +2,19 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from pfold.errors import ConfigError, InputError
+from pfold.errors import ConfigError, InputError, explain
 from pfold.files import read_unpacked
 from pfold.targets.alphafold3_json import DIALECT as ALPHAFOLD3
 from pfold.targets.alphafold3_json import read_alphafold3
 from pfold.targets.boltz_yaml import read_boltz
 from pfold.targets.fasta import read_fasta
 from pfold.targets.protenix_json import read_protenix_jobs
+from pfold.targets.rejected import rejected
 from pfold.targets.structure_file import read_structure_file
-from pfold.targets.types import Rejection, Target
+from pfold.targets.types import Rejection, Target, bad_name
 
 FASTA_SUFFIXES = (".fasta", ".fa", ".faa", ".fas")
 JSON_SUFFIXES = (".json",)
@@ -50,32 +51,36 @@ def target_files(paths: list[str | Path]) -> list[Path]:
 
 
 def read_records(path: Path) -> Iterator[Target | Rejection]:
-    """Targets and rejections of one file; a file that can't be read is itself one rejection."""
+    """Targets and rejections of one file; a file that can't be read, or holds nothing, is itself one rejection."""
+    n_record = 0
+    try:
+        for record in _read_file(path):
+            n_record += 1
+            problem = bad_name(record.name) if isinstance(record, Target) else ""
+            yield Rejection(record.name, problem, record.source) if problem else record
+    except Exception as error:
+        yield rejected(error, path.name, str(path))
+        return
+    if not n_record:
+        yield Rejection(path.name, "the file has no record in it", str(path))
+
+
+def _read_file(path: Path) -> Iterator[Target | Rejection]:
     try:
         text = read_unpacked(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        yield Rejection(path.name, f"the file can't be read: {error}", str(path))
-        return
+        raise InputError(f"the file can't be read: {error}") from None
     if not text.strip():
-        yield Rejection(path.name, "the file is empty", str(path))
-        return
+        raise InputError("the file is empty")
     suffix = _format_suffix(path)
     if suffix in JSON_SUFFIXES:
         yield from _read_json(text, path)
     elif suffix in YAML_SUFFIXES:
-        yield _one_target(read_boltz, text, path)
+        yield read_boltz(text, path)
     elif suffix in STRUCTURE_SUFFIXES:
-        yield _one_target(read_structure_file, text, path)
+        yield read_structure_file(text, path)
     else:
         yield from read_fasta(io.StringIO(text, newline=None), path)
-
-
-def _one_target(reader: Callable[[str, Path], Target], text: str, path: Path) -> Target | Rejection:
-    """The target of a file that holds one."""
-    try:
-        return reader(text, path)
-    except InputError as error:
-        return Rejection(path.name, str(error), str(path))
 
 
 def _read_json(text: str, path: Path) -> Iterator[Target | Rejection]:
@@ -85,8 +90,11 @@ def _read_json(text: str, path: Path) -> Iterator[Target | Rejection]:
     except json.JSONDecodeError as error:
         yield Rejection(path.name, f"the JSON can't be read: {error.msg}", f"{path}, line {error.lineno}")
         return
+    except (ValueError, RecursionError) as error:
+        yield Rejection(path.name, f"the JSON can't be read: {explain(error)}", str(path))
+        return
     if isinstance(content, dict) and content.get("dialect") == ALPHAFOLD3:
-        yield _one_target(lambda _, p: read_alphafold3(content, p), text, path)
+        yield read_alphafold3(content, path)
     elif isinstance(content, dict) and "sequences" in content:
         yield from read_protenix_jobs([content], path)
     elif isinstance(content, list):

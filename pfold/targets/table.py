@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from pfold.errors import InputError
-from pfold.files import write_table
+from pfold.files import read_table, write_table
 from pfold.targets.names import folder_names
 from pfold.targets.read import read_records
+from pfold.targets.rejected import rejected
 from pfold.targets.serial import target_from_json, target_to_json
 from pfold.targets.types import Rejection, Target
 
@@ -42,8 +42,8 @@ Record = Counted | Rejection
 def collect_targets(files: Iterable[Path], count_tokens: Callable[[Target], int], max_tokens: int) -> list[Record]:
     """All records of the files in order; what can't be folded becomes a rejection.
 
-    count_tokens: the number of tokens of a target, or an InputError for one that can't be built. Names used twice and
-    targets over max_tokens are rejected too.
+    count_tokens: the number of tokens of a target, or an InputError for one that can't be built. Whatever a record
+    raises is its own rejection. Names used twice and targets over max_tokens are rejected too.
     """
     records: list[Record] = []
     first: dict[str, str] = {}
@@ -62,10 +62,13 @@ def _check(target: Target, earlier: str | None, count_tokens: Callable[[Target],
     if earlier is not None:
         reason = f"the name is used before, by {earlier}; give each target a name of its own"
         return Rejection(target.name, reason, target.source)
-    try:
-        n_token = count_tokens(target)
-    except InputError as error:
-        return Rejection(target.name, str(error), target.source)
+    # Copies are counted before anything is built for them.
+    n_token = sum(max(len(e.sequence), len(e.codes), 1) * e.count for e in target.entities)
+    if n_token <= max_tokens:
+        try:
+            n_token = count_tokens(target)
+        except Exception as error:
+            return rejected(error, target.name, target.source)
     if n_token > max_tokens:
         reason = f"{n_token} tokens are over the limit of {max_tokens} (max_tokens in the configuration)"
         return Rejection(target.name, reason, target.source)
@@ -108,7 +111,7 @@ def read_target_table(path: Path, folders: Sequence[str] | None = None) -> tuple
     targets: list[NamedTarget] = []
     rejections: list[Rejection] = []
     chosen = None if folders is None else [("folder", "in", list(folders))]
-    for row in pd.read_parquet(path, filters=chosen).to_dict("records"):
+    for row in read_table(path, "make it with `pfold targets`", filters=chosen).to_dict("records"):
         if row["status"] == "rejected":
             rejections.append(Rejection(row["name"], row["reason"], row["source"]))
             continue

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,6 +136,11 @@ class Target:
         return hashlib.sha256(json.dumps(folded).encode()).hexdigest()[:16]
 
     @property
+    def file(self) -> str:
+        """Full path of the file that the target came from; "" where it came from none."""
+        return os.path.abspath(self.source.split(", record ")[0]) if self.source else ""
+
+    @property
     def chain_ids(self) -> list[str]:
         """Ids of all chains, in order."""
         return [chain_id for entity in self.entities for chain_id in entity.ids]
@@ -147,6 +153,31 @@ class Rejection:
     name: str
     reason: str
     source: str = ""
+
+    def __post_init__(self) -> None:
+        # Whatever the record held, tables and logs can be written.
+        for part in ("name", "reason", "source"):
+            object.__setattr__(self, part, printable(getattr(self, part)))
+
+
+# Most characters that a table or message shows of a text of the user's.
+MAX_SHOWN = 2000
+MAX_NAME = 1000
+
+
+def printable(text: str) -> str:
+    """A text as tables and logs can hold it: what can't be printed or encoded is escaped, what is too long is cut."""
+    shown = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in shown)
+
+
+def bad_name(name: str) -> str:
+    """What is wrong with a target's name; "" where nothing is."""
+    if not name.strip():
+        return "the name is empty"
+    if not name.isprintable():
+        return f"the name {printable(name)[:80]!r} has a character that can't be printed; give it a plain name"
+    return f"the name has over {MAX_NAME} characters; give it a shorter one" if len(name) > MAX_NAME else ""
 
 
 def chain_ids(count: int, taken: set[str] | frozenset[str] = frozenset()) -> list[str]:

@@ -70,7 +70,7 @@ def test_the_last_attempt_is_final_and_the_reason_stands_in_the_table(run):
     fold(untouched)
     assert untouched.folded == []
     assert stages.run_retry(config) == ["b"]
-    assert not (config.results / "plan").exists()
+    assert not (config.results / "receipts/plan.json").exists()
 
 
 def test_a_prediction_that_is_not_finite_is_refused_for_good(run):

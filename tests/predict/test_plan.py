@@ -8,6 +8,7 @@ from pfold.predict.buckets import atom_bucket, token_bucket
 from pfold.predict.cost import predicted_tflop
 from pfold.predict.paths import RunPaths
 from pfold.predict.plan import make_plan
+from pfold.results.folder import copy_result
 from pfold.weights.published import MODELS
 from tests.conftest import DEMO
 from tests.runs import make_config, write_fasta
@@ -21,7 +22,7 @@ def fasta(tmp_path):
 
 def planned(config) -> pd.DataFrame:
     stages.run_targets(config)
-    make_plan(config)
+    make_plan(config, copy_result)
     return pd.read_csv(config.results / "plan/plan.csv").set_index("name")
 
 

@@ -7,17 +7,21 @@ from shlex import quote
 from snakemake.exceptions import WorkflowError
 
 from pfold.config import parse_config
+from pfold.config_file import layered_config
 from pfold.errors import PfoldError
-from pfold.predict.identity import weights_files
-from pfold.predict.plan import note_lost_results
-from pfold.targets.read import target_files
+from pfold.predict.lock import hold_results
 
 try:
+    # Jobs read the configuration from here. Without --configfile it is the demo's.
+    files = workflow.overwrite_configfiles or [Path(workflow.basedir) / "config/config.yaml"]
+    config.update(layered_config(files, workflow.config_settings.config))
     CONFIG = parse_config(config)
-    TARGET_FILES = [str(path) for path in target_files(CONFIG.targets)]
-    WEIGHTS_FILES = [str(path) for path in weights_files(CONFIG)]
-    COMPONENTS = [str(CONFIG.components)] if CONFIG.components else []
-    CONFIG.search.check()
+    # What is no longer true of an earlier run is forgotten before Snakemake looks. Jobs need not look again.
+    if workflow.is_main_process:
+        from pfold.stages import begin_run
+
+        for line in begin_run(CONFIG):
+            print(line)
 except PfoldError as error:
     raise WorkflowError(str(error)) from None
 
@@ -25,11 +29,6 @@ RESULTS = str(CONFIG.results)
 
 if CONFIG.environment:
     shell.prefix(f"source {quote(str(CONFIG.environment.absolute()))}; ")
-
-# A deleted result must be made again, but rules know receipts of batches, not results: the plan depends on this note.
-if workflow.is_main_process:
-    for name in note_lost_results(CONFIG.results):
-        print(f"{name}: its result is gone and will be made again")
 
 
 def receipts(stage, names):
@@ -39,7 +38,8 @@ def receipts(stage, names):
 
 def planned_batches(wildcards):
     """Receipts of every batch of the plan (the only access to the checkpoint)."""
-    folder = Path(checkpoints.plan.get().output.plan) / "predict"
+    checkpoints.plan.get()
+    folder = Path(RESULTS) / "plan/predict"
     return receipts("predict", sorted(path.stem for path in folder.glob("*.json")))
 
 
@@ -70,12 +70,3 @@ def planned(resource):
         return attempt * json.loads(Path(input.job).read_text())["resources"][resource]
 
     return asked
-
-
-def identity_settings():
-    """Settings that results depend on: a change of any of them makes a new plan."""
-    return {
-        key: value
-        for key, value in config.items()
-        if key not in ("batch", "environment", "max_failed", "results")
-    }

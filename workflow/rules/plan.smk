@@ -1,17 +1,11 @@
 checkpoint plan:
     input:
-        targets=f"{RESULTS}/targets.parquet",
-        lost=f"{RESULTS}/lost.json",
-        weights=WEIGHTS_FILES,
-        databases=[str(path) for path in CONFIG.search.files()],
-        components=COMPONENTS,
+        targets=f"{RESULTS}/receipts/targets.json",
     output:
-        plan=directory(f"{RESULTS}/plan"),
+        receipt=f"{RESULTS}/receipts/plan.json",
     log:
         f"{RESULTS}/logs/plan.log",
     conda:
         "../envs/pfold.yaml"
-    params:
-        settings=identity_settings(),
     script:
         "../scripts/plan.py"

@@ -1,15 +1,14 @@
 rule summary:
     input:
-        targets=f"{RESULTS}/targets.parquet",
-        plan=f"{RESULTS}/plan",
+        plan=f"{RESULTS}/receipts/plan.json",
         batches=planned_batches,
     output:
+        receipt=f"{RESULTS}/receipts/summary.json",
         csv=report(
             f"{RESULTS}/summary.csv",
             caption="../report/summary.rst",
             category="Summary",
         ),
-        table=f"{RESULTS}/summary.parquet",
         html=report(
             f"{RESULTS}/report.html",
             caption="../report/report.rst",
@@ -25,14 +24,12 @@ rule summary:
 
 rule check:
     input:
-        summary=f"{RESULTS}/summary.parquet",
+        summary=f"{RESULTS}/receipts/summary.json",
     output:
-        f"{RESULTS}/check.txt",
+        receipt=f"{RESULTS}/receipts/check.json",
     log:
         f"{RESULTS}/logs/check.log",
     conda:
         "../envs/pfold.yaml"
-    params:
-        max_failed=CONFIG.max_failed,
     script:
         "../scripts/check.py"
