@@ -61,9 +61,10 @@ void token_attention(const float* q, const float* k, const float* v, const float
                      i64 target_heads, const float* mask, i64 n_sample, i64 n_target, i64 n_pad, i64 n_head, i64 d,
                      float* out) {
   i64 row = n_head * d, wide = whole_vectors(d);
+  PerThread<HeadScratch> every_s(n_pad, n_pad, wide);
 #pragma omp parallel
   {
-    HeadScratch s(n_pad, n_pad, wide);
+    HeadScratch& s = every_s.mine();
 #pragma omp for collapse(2) schedule(dynamic)
     for (i64 problem = 0; problem < n_sample * n_target; ++problem)
       for (i64 head = 0; head < n_head; ++head) {
@@ -84,9 +85,10 @@ inline void window_attention(const float* q, const float* k, const float* v, con
                              const std::int32_t* keys, const float* bias, i64 n_sample, i64 n_window, i64 n_query,
                              i64 n_key, i64 n_head, i64 d, float* out) {
   i64 row = n_head * d, wide = whole_vectors(d), n_atom = n_window * n_query;
+  PerThread<HeadScratch> every_s(n_query, n_key, wide);
 #pragma omp parallel
   {
-    HeadScratch s(n_query, n_key, wide);
+    HeadScratch& s = every_s.mine();
 #pragma omp for collapse(2) schedule(static)
     for (i64 sample = 0; sample < n_sample; ++sample)
       for (i64 window = 0; window < n_window; ++window)

@@ -56,9 +56,10 @@ struct Panels {
 
   Panels(const float* weight, i64 n, i64 k, float scale = 1)
       : data(panels(n) * packed<T>(k) * PANEL), n(n), rows(packed<T>(k)), stride(rows * PANEL) {
+    PerThread<Buffer<T>> every_block(PANEL * rows * PACK<T>);
 #pragma omp parallel
     {
-      Buffer<T> block(PANEL * rows * PACK<T>);
+      Buffer<T>& block = every_block.mine();
 #pragma omp for
       for (i64 start = 0; start < n; start += PANEL) {
         i64 count = panel_rows(n, start);

@@ -48,10 +48,14 @@ void panel_product(const T* weight, i64 first, i64 count, i64 k, const E<T>* pan
 inline i64 blocks_at_a_time(i64 m, i64 k) { return std::max<i64>(1, (1 << 18) / (std::min(m, OUTPUTS) * k * PANEL)); }
 
 // Panels of n rows, panel(start) of the rows from `start` on, times weight [m][k], plus bias [m] or null -> out [n][m];
-// shared by the threads of a region.
+// shared by the threads of a region, each with scratch of its own.
+struct ProductScratch {
+  Buffer<float> products{PANEL * PANEL}, turned{PANEL * PANEL};
+};
 template <class T, class PanelOf>
-void panels_product(PanelOf&& panel, i64 n, i64 k, const T* weight, const float* bias, i64 m, float* out) {
-  Buffer<float> products(PANEL * PANEL), turned(PANEL * PANEL);
+void panels_product(PanelOf&& panel, i64 n, i64 k, const T* weight, const float* bias, i64 m, float* out,
+                    ProductScratch& scratch) {
+  auto& [products, turned] = scratch;
 #pragma omp for collapse(2) schedule(dynamic, blocks_at_a_time(m, k))
   for (i64 start = 0; start < n; start += PANEL)
     for (i64 r = 0; r < m; r += OUTPUTS) {
@@ -68,8 +72,10 @@ void panels_product(PanelOf&& panel, i64 n, i64 k, const T* weight, const float*
 // x [n][k], weight [m][k], bias [m] or null -> out [n][m].
 template <class T>
 void row_linear(const float* x, i64 n, i64 k, const T* weight, const float* bias, i64 m, float* out) {
+  PerThread<RowPanel<T>> every_panel(x, n, k);
+  PerThread<ProductScratch> every_scratch;
 #pragma omp parallel
-  panels_product<T>(RowPanel<T>(x, n, k), n, k, weight, bias, m, out);
+  panels_product<T>(every_panel.mine(), n, k, weight, bias, m, out, every_scratch.mine());
 }
 
 // silu(x A) * (x B) projected back: a and b [hidden][k], project [m][hidden] -> out [n][m].
@@ -78,10 +84,15 @@ void row_transition(const float* x, i64 n, i64 k, const T* a, const T* b, i64 hi
                     float* out) {
   i64 gated_panel = packed<T>(hidden) * PANEL;
   Buffer<E<T>> gated(panels(n) * gated_panel);
+  PerThread<ProductScratch> every_scratch;
+  PerThread<RowPanel<T>> every_panel(x, n, k);
+  PerThread<Buffer<float>> every_left(OUTPUTS * PANEL);
+  PerThread<Buffer<float>> every_right(OUTPUTS * PANEL);
 #pragma omp parallel
   {
-    RowPanel<T> panel(x, n, k);
-    Buffer<float> left(OUTPUTS * PANEL), right(OUTPUTS * PANEL);
+    RowPanel<T>& panel = every_panel.mine();
+    Buffer<float>& left = every_left.mine();
+    Buffer<float>& right = every_right.mine();
 #pragma omp for collapse(2) schedule(dynamic, blocks_at_a_time(hidden, 2 * k))
     for (i64 start = 0; start < n; start += PANEL)
       for (i64 r = 0; r < hidden; r += OUTPUTS) {
@@ -94,7 +105,7 @@ void row_transition(const float* x, i64 n, i64 k, const T* a, const T* b, i64 hi
         pack_rows<T>(left.get(), PANEL, count, PANEL, to, PANEL);
       }
     auto of_gated = [&](i64 start) { return gated.get() + start / PANEL * gated_panel; };
-    panels_product<T>(of_gated, n, hidden, project, nullptr, m, out);
+    panels_product<T>(of_gated, n, hidden, project, nullptr, m, out, every_scratch.mine());
   }
 }
 

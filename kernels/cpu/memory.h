@@ -1,10 +1,14 @@
 // Aligned scratch memory.
 #pragma once
 
+#include <omp.h>
+
 #include <cstddef>
 #include <cstdlib>
+#include <memory>
 #include <new>
 #include <type_traits>
+#include <vector>
 
 template <int N>
 using Int = std::integral_constant<int, N>;
@@ -40,4 +44,21 @@ class Buffer {
  private:
   std::size_t bytes_;
   T* data_;
+};
+
+// What each thread of a parallel region works in. All are made before the region begins, where an allocation that fails
+// can still be thrown: an exception that left a region would end the process.
+template <class S>
+class PerThread {
+ public:
+  template <class... Args>
+  explicit PerThread(const Args&... args) {
+    // Within a region, regions have one thread (operators.cpp, each_target).
+    int count = omp_in_parallel() ? 1 : omp_get_max_threads();
+    for (int i = 0; i < count; ++i) scratch_.push_back(std::make_unique<S>(args...));
+  }
+  S& mine() { return *scratch_[omp_get_thread_num()]; }
+
+ private:
+  std::vector<std::unique_ptr<S>> scratch_;
 };

@@ -15,10 +15,12 @@ void project_rows(const T* m, i64 m_row, i64 n_msa, i64 n, const float* mask, i6
                   const OuterProductMean& p, E<T>* a, E<T>* b) {
   const Panels<T> wa(p.a, hidden, c), wb(p.b, hidden, c);
   i64 k_size = packed<T>(n_msa);
+  PerThread<Buffer<float>> every_sides(PACK<T> * 2 * PANEL * hidden);
+  PerThread<Buffer<T>> every_h(PANEL * c);
 #pragma omp parallel
   {
-    Buffer<float> sides(PACK<T> * 2 * PANEL * hidden);
-    Buffer<T> h(PANEL * c);
+    Buffer<float>& sides = every_sides.mine();
+    Buffer<T>& h = every_h.mine();
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 k = 0; k < k_size; ++k)
       for (i64 i = 0; i < n; i += PANEL) {
@@ -54,10 +56,14 @@ void outer_product_mean(Square<T> z, const T* m, i64 m_row, i64 n_msa, const flo
   const Panels<T> out(p.out, c_z, outer);
   float norm = 1e-3f;
   for (i64 s = 0; s < n_msa; ++s) norm += mask[s];
+  PerThread<Buffer<float>> every_tile(PANEL * width);
+  PerThread<Buffer<float>> every_update(tokens * COLUMNS * c_z);
+  PerThread<Buffer<T>> every_rows(tokens * COLUMNS * outer);
 #pragma omp parallel
   {
-    Buffer<float> tile(PANEL * width), update(tokens * COLUMNS * c_z);
-    Buffer<T> rows(tokens * COLUMNS * outer);
+    Buffer<float>& tile = every_tile.mine();
+    Buffer<float>& update = every_update.mine();
+    Buffer<T>& rows = every_rows.mine();
 #pragma omp for collapse(2) schedule(dynamic)
     for (i64 i = 0; i < n; i += tokens)
       for (i64 j = 0; j < n; j += COLUMNS) {
@@ -119,13 +125,23 @@ void pair_weighted_averaging(T* m, i64 m_row, i64 n_msa, Square<T> z, const floa
     for (i64 i = 0; i < n_head * n; ++i) softmax(bias.get() + i * width, width, weights.get() + i * width);
   }
   const Panels<T> value(p.v, wide, c), gate(p.gate, wide, c), out(p.out, c, wide);
+  i64 k_size = packed<T>(n);
+  PerThread<Buffer<float>> every_products(PANEL * wide);
+  PerThread<Buffer<float>> every_update(PANEL * c);
+  PerThread<Buffer<float>> every_v(n_head * (width + 1) * PANEL);
+  PerThread<Buffer<float>> every_o(n_head * n * PANEL);
+  PerThread<Buffer<E<T>>> every_packed_v(k_size * PANEL);
+  PerThread<Buffer<T>> every_h(PANEL * c);
+  PerThread<Buffer<T>> every_gated(PANEL * wide);
 #pragma omp parallel
   {
-    i64 k_size = packed<T>(n);
-    Buffer<float> products(PANEL * wide), update(PANEL * c);
-    Buffer<float> v(n_head * (width + 1) * PANEL), o(n_head * n * PANEL);
-    Buffer<E<T>> packed_v(k_size * PANEL);
-    Buffer<T> h(PANEL * c), gated(PANEL * wide);
+    Buffer<float>& products = every_products.mine();
+    Buffer<float>& update = every_update.mine();
+    Buffer<float>& v = every_v.mine();
+    Buffer<float>& o = every_o.mine();
+    Buffer<E<T>>& packed_v = every_packed_v.mine();
+    Buffer<T>& h = every_h.mine();
+    Buffer<T>& gated = every_gated.mine();
 #pragma omp for schedule(dynamic)
     for (i64 start = 0; start < n_msa; start += rows_at_once) {
       i64 n_row = n_msa - start < rows_at_once ? n_msa - start : rows_at_once;

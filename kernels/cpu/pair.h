@@ -58,11 +58,18 @@ void triangle_multiplication(Square<T> z, Square<T> source, const float* mask, i
   {
     Buffer<E<T>> operands(2 * chunk * channel);
     for (i64 start = 0; start < hidden; start += chunk) {
+      PerThread<Buffer<float>> every_products(2 * chunk * PANEL);
+      PerThread<Buffer<float>> every_sides(PACK<T> * 2 * chunk * PANEL);
+      PerThread<Buffer<float>> every_both(PANEL);
+      PerThread<Buffer<T>> every_rows(PANEL * c);
+      PerThread<Buffer<E<T>>> every_h(packed<T>(c) * PANEL);
 #pragma omp parallel
       {
-        Buffer<float> products(2 * chunk * PANEL), sides(PACK<T> * 2 * chunk * PANEL), both(PANEL);
-        Buffer<T> rows(PANEL * c);
-        Buffer<E<T>> h(packed<T>(c) * PANEL);
+        Buffer<float>& products = every_products.mine();
+        Buffer<float>& sides = every_sides.mine();
+        Buffer<float>& both = every_both.mine();
+        Buffer<T>& rows = every_rows.mine();
+        Buffer<E<T>>& h = every_h.mine();
 #pragma omp for collapse(2) schedule(dynamic, 4)
         for (i64 k = 0; k < k_size; ++k)
           for (i64 i = 0; i < n; i += PANEL) {
@@ -90,9 +97,10 @@ void triangle_multiplication(Square<T> z, Square<T> source, const float* mask, i
                            operands.get() + r * channel + (i * k_size + k * PANEL), PANEL);
           }
       }
+      PerThread<Buffer<float>> every_tile(PANEL * width);
 #pragma omp parallel
       {
-        Buffer<float> tile(PANEL * width);
+        Buffer<float>& tile = every_tile.mine();
 #pragma omp for collapse(2) schedule(dynamic)
         for (i64 r = 0; r < chunk; ++r)
           for (i64 i = 0; i < n; i += PANEL)
@@ -101,11 +109,18 @@ void triangle_multiplication(Square<T> z, Square<T> source, const float* mask, i
       }
     }
   }
+  PerThread<Buffer<float>> every_channels(hidden * PANEL);
+  PerThread<Buffer<float>> every_gates(PANEL * c);
+  PerThread<Buffer<float>> every_update(PANEL * c);
+  PerThread<Buffer<T>> every_rows(PANEL * c);
+  PerThread<Buffer<E<T>>> every_h(packed<T>(hidden) * PANEL);
 #pragma omp parallel
   {
-    Buffer<float> channels(hidden * PANEL), gates(PANEL * c), update(PANEL * c);
-    Buffer<T> rows(PANEL * c);
-    Buffer<E<T>> h(packed<T>(hidden) * PANEL);
+    Buffer<float>& channels = every_channels.mine();
+    Buffer<float>& gates = every_gates.mine();
+    Buffer<float>& update = every_update.mine();
+    Buffer<T>& rows = every_rows.mine();
+    Buffer<E<T>>& h = every_h.mine();
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 i = 0; i < n; ++i)
       for (i64 j = 0; j < n; j += PANEL) {
@@ -136,11 +151,16 @@ template <class T, class Out>
 void pair_bias(Square<T> z, const float* mask, i64 c, i64 n_head, const float* norm, const float* norm_bias,
                const float* weight, Out* out, i64 head, i64 row) {
   const Rows<T> w(weight, n_head, c);
+  PerThread<Buffer<float>> every_products(n_head * PANEL);
+  PerThread<Buffer<float>> every_absent(PANEL);
+  PerThread<Buffer<T>> every_rows(PANEL * c);
+  PerThread<Buffer<E<T>>> every_h(packed<T>(c) * PANEL);
 #pragma omp parallel
   {
-    Buffer<float> products(n_head * PANEL), absent(PANEL);
-    Buffer<T> rows(PANEL * c);
-    Buffer<E<T>> h(packed<T>(c) * PANEL);
+    Buffer<float>& products = every_products.mine();
+    Buffer<float>& absent = every_absent.mine();
+    Buffer<T>& rows = every_rows.mine();
+    Buffer<E<T>>& h = every_h.mine();
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 i = 0; i < z.n; ++i)
       for (i64 j = 0; j < row; j += PANEL) {
@@ -174,13 +194,27 @@ void triangle_attention(Square<T> z, const float* mask, i64 c, i64 n_head, i64 d
   pair_bias(z, mask, c, n_head, p.norm, p.norm_bias, p.bias, bias.get(), n * width, width);
   const Panels<T> query(p.q, wide, c, query_scale(d)), key(p.k, wide, c), value(p.v, wide, c), gate(p.gate, wide, c),
       out(p.out, c, wide);
+  i64 k_panel = wide / PACK<T> * PANEL;
+  PerThread<Buffer<float>> every_rows(PANEL * wide);
+  PerThread<Buffer<float>> every_o(width * wide);
+  PerThread<Buffer<float>> every_update(PANEL * c);
+  PerThread<Buffer<E<T>>> every_k(panels(n) * k_panel);
+  PerThread<Buffer<E<T>>> every_v(packed<T>(width) * wide);
+  PerThread<Buffer<T>> every_h(width * c);
+  PerThread<Buffer<T>> every_q(width * wide);
+  PerThread<Buffer<T>> every_converted(PANEL * wide);
+  PerThread<AttentionScratch<T>> every_attention;
 #pragma omp parallel
   {
-    i64 k_panel = wide / PACK<T> * PANEL;
-    Buffer<float> rows(PANEL * wide), o(width * wide), update(PANEL * c);
-    Buffer<E<T>> k(panels(n) * k_panel), v(packed<T>(width) * wide);
-    Buffer<T> h(width * c), q(width * wide), converted(PANEL * wide);
-    AttentionScratch<T> attention;
+    Buffer<float>& rows = every_rows.mine();
+    Buffer<float>& o = every_o.mine();
+    Buffer<float>& update = every_update.mine();
+    Buffer<E<T>>& k = every_k.mine();
+    Buffer<E<T>>& v = every_v.mine();
+    Buffer<T>& h = every_h.mine();
+    Buffer<T>& q = every_q.mine();
+    Buffer<T>& converted = every_converted.mine();
+    AttentionScratch<T>& attention = every_attention.mine();
 #pragma omp for schedule(dynamic)
     for (i64 i = 0; i < n; ++i) {
       for (i64 j = 0; j < n; j += PANEL) {
@@ -256,9 +290,10 @@ struct GatedTransition {
 template <class T>
 void transition(T* x, const float* mask, i64 n_row, i64 n, i64 c, const TransitionWeights& p) {
   const GatedTransition<T> update(p, c);
+  PerThread<typename GatedTransition<T>::Scratch> every_scratch(c, p.hidden);
 #pragma omp parallel
   {
-    typename GatedTransition<T>::Scratch scratch(c, p.hidden);
+    typename GatedTransition<T>::Scratch& scratch = every_scratch.mine();
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 row = 0; row < n_row; ++row)
       for (i64 start = 0; start < n; start += PANEL)

@@ -45,10 +45,12 @@ void pair_embedding(Square<T> z, i64 c, const RelativePosition& position, i64 n_
                     const PairEmbedding& p) {
   const Panels<T> recycle(p.recycle, c, c);
   const Table table(p.relative_position, c, n_table);
+  PerThread<Buffer<float>> every_update(PANEL * c);
+  PerThread<Buffer<T>> every_h(PANEL * c);
 #pragma omp parallel
   {
-    Buffer<float> update(PANEL * c);
-    Buffer<T> h(PANEL * c);
+    Buffer<float>& update = every_update.mine();
+    Buffer<T>& h = every_h.mine();
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 i = 0; i < z.n; ++i)
       for (i64 j = 0; j < z.n; j += PANEL) {
@@ -77,10 +79,14 @@ template <class T>
 void pair_linear(const T* z, i64 n, i64 c, const float* mask, const std::int32_t* rows, i64 n_row, const PairLayer& p,
                  bool symmetric, i64 c_out, float* out) {
   const Panels<T> w(p.weight, c_out, c);
+  PerThread<Buffer<float>> every_sums(PANEL * c);
+  PerThread<Buffer<float>> every_products(PANEL * padded(c_out));
+  PerThread<Buffer<T>> every_h(PANEL * c);
 #pragma omp parallel
   {
-    Buffer<float> sums(PANEL * c), products(PANEL * padded(c_out));
-    Buffer<T> h(PANEL * c);
+    Buffer<float>& sums = every_sums.mine();
+    Buffer<float>& products = every_products.mine();
+    Buffer<T>& h = every_h.mine();
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 r = 0; r < n_row; ++r)
       for (i64 j = 0; j < n; j += PANEL) {
@@ -115,9 +121,10 @@ template <class T>
 void confidence_pairs(Square<const T> z, T* out, i64 c, const float* of_i, const float* of_j, const float* x,
                       const DistanceEmbedding& p) {
   const Table bins(p.bins, c, p.n_bin);
+  PerThread<Buffer<const float*>> every_matching(p.n_bin);
 #pragma omp parallel
   {
-    std::vector<const float*> matching;
+    Buffer<const float*>& matching = every_matching.mine();
 #pragma omp for
     for (i64 i = 0; i < z.n; ++i)
       for (i64 j = 0; j < z.n; ++j) {
@@ -126,12 +133,12 @@ void confidence_pairs(Square<const T> z, T* out, i64 c, const float* of_i, const
         const T* from = z.at(i, j);
         T* to = out + (from - z.z);
         // The bins are parameters: any number of them may hold the distance.
-        matching.clear();
+        i64 n_matching = 0;
         for (i64 bin = 0; bin < p.n_bin; ++bin)
-          if (d > p.lower[bin] && d < p.upper[bin]) matching.push_back(bins[bin]);
+          if (d > p.lower[bin] && d < p.upper[bin]) matching[n_matching++] = bins[bin];
         for (i64 k = 0; k < c; k += VL) {
           vf y = load(from + k) + load(of_j + j * c + k) + load(of_i + i * c + k);
-          for (const float* row : matching) y += load(row + k);
+          for (i64 bin = 0; bin < n_matching; ++bin) y += load(matching[bin] + k);
           store(to + k, y + load(p.distance + k) * d);
         }
       }
@@ -183,12 +190,22 @@ void diffusion_pairs(Square<const T> z, const float* mask, i64 c, i64 n_head, co
   const Table table(p.relative_position, c, n_table);
   const GatedTransition<T> first(p.transitions[0], c), second(p.transitions[1], c);
   i64 hidden = p.transitions[0].hidden > p.transitions[1].hidden ? p.transitions[0].hidden : p.transitions[1].hidden;
+  PerThread<Buffer<float>> every_joined(PANEL * 2 * c);
+  PerThread<Buffer<float>> every_x(PANEL * c);
+  PerThread<Buffer<float>> every_atom(PANEL * PANEL);
+  PerThread<Buffer<float>> every_products((n_bias + PANEL) * PANEL);
+  PerThread<Buffer<T>> every_h(PANEL * 2 * c);
+  PerThread<Buffer<E<T>>> every_panel(packed<T>(c) * PANEL);
+  PerThread<typename GatedTransition<T>::Scratch> every_transitions(c, hidden);
 #pragma omp parallel
   {
-    Buffer<float> joined(PANEL * 2 * c), x(PANEL * c), atom(PANEL * PANEL), products((n_bias + PANEL) * PANEL);
-    Buffer<T> h(PANEL * 2 * c);
-    Buffer<E<T>> panel(packed<T>(c) * PANEL);
-    typename GatedTransition<T>::Scratch transitions(c, hidden);
+    Buffer<float>& joined = every_joined.mine();
+    Buffer<float>& x = every_x.mine();
+    Buffer<float>& atom = every_atom.mine();
+    Buffer<float>& products = every_products.mine();
+    Buffer<T>& h = every_h.mine();
+    Buffer<E<T>>& panel = every_panel.mine();
+    typename GatedTransition<T>::Scratch& transitions = every_transitions.mine();
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 i = 0; i < z.n; ++i)
       for (i64 j = 0; j < z.n; j += PANEL) {

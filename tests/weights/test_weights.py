@@ -1,4 +1,3 @@
-import collections
 import gzip
 import http.server
 import json
@@ -23,6 +22,7 @@ from pfold.weights.torch_file import read_torch_file
 from pfold.weights.tree import nest
 from pfold.weights.untrained import untrained_weights
 from pfold.weights.verify import verify_checkpoint
+from tests.weights.torch_files import torch_save
 
 TINY = MODELS["protenix_tiny_default_v0.5.0"]
 
@@ -90,61 +90,6 @@ def test_wrong_checkpoints_are_refused_naming_tensors(tmp_path):
     (tmp_path / "bad.pt").write_bytes(b"nonsense")
     with pytest.raises(WeightsError, match=r"not a readable \.pt checkpoint"):
         load_weights(TINY, tmp_path / "bad.pt")
-
-
-class _Global:
-    """Pickles as a reference to module.name, as PyTorch's own classes do."""
-
-    def __init__(self, module: str, name: str) -> None:
-        self.module, self.name = module, name
-
-
-class _TorchPickler(pickle._Pickler):
-    """Writes what torch.save writes, without PyTorch."""
-
-    def persistent_id(self, item: object) -> object:
-        return item.pid if isinstance(item, _StorageRef) else None
-
-    def save_global_ref(self, ref: _Global) -> None:
-        self.write(pickle.GLOBAL + f"{ref.module}\n{ref.name}\n".encode())
-
-    dispatch: ClassVar = {**pickle._Pickler.dispatch, _Global: save_global_ref}
-
-
-class _StorageRef:
-    def __init__(self, key: str, count: int) -> None:
-        self.pid = ("storage", _Global("torch", "FloatStorage"), key, "cpu", count)
-
-
-class _TensorRef:
-    def __init__(self, key: str, shape: tuple[int, ...]) -> None:
-        self.key, self.shape = key, shape
-
-    def __reduce_ex__(self, _protocol: int):
-        strides = tuple(int(np.prod(self.shape[i + 1 :])) for i in range(len(self.shape)))
-        storage = _StorageRef(self.key, int(np.prod(self.shape)))
-        return _Rebuild(), (storage, 0, self.shape, strides, False, collections.OrderedDict())
-
-
-class _Rebuild(_Global):
-    def __init__(self) -> None:
-        super().__init__("torch._utils", "_rebuild_tensor_v2")
-
-    def __call__(self) -> None:
-        raise AssertionError
-
-
-_TorchPickler.dispatch[_Rebuild] = _TorchPickler.save_global_ref
-
-
-def torch_save(path, weights: dict[str, np.ndarray]) -> None:
-    """Write a .pt as a parallel training run of the reference would."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        tensors = {f"module.{name}": _TensorRef(str(i), w.shape) for i, (name, w) in enumerate(weights.items())}
-        with archive.open("archive/data.pkl", "w") as handle:
-            _TorchPickler(handle, protocol=2).dump({"model": tensors})
-        for i, w in enumerate(weights.values()):
-            archive.writestr(f"archive/data/{i}", w.tobytes())
 
 
 def test_published_files_are_read_without_pytorch(tmp_path):
