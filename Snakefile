@@ -34,6 +34,7 @@ rule all:
 onstart:
     if workflow.is_main_process:
         try:
+            check_scheduler(workflow.executor_plugin.name)
             hold_results(CONFIG.results)
         except PfoldError as error:
             raise WorkflowError(str(error)) from None

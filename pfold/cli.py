@@ -5,11 +5,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pfold import __version__
 from pfold.config import RunConfig, load_config, parse_config
-from pfold.errors import REASONS, PfoldError, WeightsError, exit_code, explained_os_errors
+from pfold.config_file import layered_config
+from pfold.errors import REASONS, ConfigError, PfoldError, WeightsError, exit_code, explained_os_errors
 from pfold.logs import start_logging
+from pfold.strict_yaml import load_yaml
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -21,6 +24,10 @@ def build_parser() -> argparse.ArgumentParser:
     for name, what, argument in _STAGES:
         command = commands.add_parser(name, help=what, description=what)
         command.add_argument("--config", type=Path, default=Path("config/config.yaml"), help="configuration file")
+        if name in _OF_RESULTS:
+            command.add_argument(
+                "--results", type=Path, help="a results folder, of `pfold fold` too, instead of --config"
+            )
         if argument:
             command.add_argument(argument, help=f"name of the {argument}, from the plan")
         if name == "search":
@@ -40,6 +47,8 @@ EXIT_TOO_LARGE = 1
 # Exit code of `pfold doctor` where something is missing.
 EXIT_UNFIT = 1
 
+# Commands that are content with a results folder.
+_OF_RESULTS = ("status", "retry", "doctor")
 _STAGES = (
     ("targets", "read the target files into a table", None),
     ("plan", "plan what is missing", None),
@@ -58,19 +67,33 @@ def _add_fold(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     what = "fold the targets of a file or folder, all stages in this process"
     fold = commands.add_parser("fold", help=what, description=what)
     fold.add_argument("targets", nargs="+", help="target files of any format, or folders of them")
-    fold.add_argument("--results", default="results", help="folder of the results (default: results)")
-    fold.add_argument("--model", default="protenix_base_default_v0.5.0", help="published model (default: %(default)s)")
-    fold.add_argument("--weights", default="auto", help='"auto", "untrained" or a path (default: auto)')
-    fold.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="(default: %(default)s)")
-    fold.add_argument("--database", action="append", default=[], help="FASTA database to search; may be repeated")
-    fold.add_argument("--seeds", type=int, nargs="+", default=[101], help="model seeds (default: 101)")
+    fold.add_argument("--config", type=Path, help="configuration file, whose keys the options below replace")
+    fold.add_argument("--results", help="folder of the results (default: results)")
+    fold.add_argument("--model", help="published model (default: protenix_base_default_v0.5.0)")
+    fold.add_argument("--weights", help='"auto", "untrained" or a path (default: auto)')
+    fold.add_argument("--dtype", choices=["float32", "bfloat16"], help="(default: float32)")
+    fold.add_argument("--seeds", type=int, nargs="+", help="model seeds (default: 101)")
+    search = fold.add_argument_group("search")
+    search.add_argument("--engine", help="search.engine (default: jackhmmer where a database is named, else none)")
+    search.add_argument("--database", action="append", help="one of search.databases; may be repeated")
+    search.add_argument("--rna-database", action="append", help="one of search.rna_databases; may be repeated")
+    search.add_argument("--server", help="search.server; your sequences are sent there")
+    search.add_argument("--template-seqres", help="search.templates.seqres")
+    search.add_argument("--template-mmcif", help="search.templates.mmcif")
     for name, meaning in (
         ("n_cycle", "recycling cycles"),
         ("n_step", "diffusion steps"),
         ("n_sample", "samples a seed"),
     ):
         fold.add_argument(f"--{name}", type=int, help=f"{meaning} (default: the model's)")
-    fold.add_argument("--keep", choices=["all", "best"], default="all", help="samples to keep (default: all)")
+    fold.add_argument("--keep", choices=["all", "best"], help="samples to keep (default: all)")
+    fold.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any key of the configuration, such as batch.max_targets=10",
+    )
     fold.add_argument("--cpus", type=int, default=os.cpu_count() or 1, help="search threads (default: all)")
 
 
@@ -131,24 +154,46 @@ def _run_plan_memory(args: argparse.Namespace) -> int:
     return 0
 
 
+# Option of `pfold fold` -> key of the configuration, where they have different names.
+_KEYS = {
+    "engine": "search.engine",
+    "database": "search.databases",
+    "rna_database": "search.rna_databases",
+    "server": "search.server",
+    "template_seqres": "search.templates.seqres",
+    "template_mmcif": "search.templates.mmcif",
+}
+_SAME_KEYS = ("targets", "results", "model", "weights", "dtype", "seeds", "n_cycle", "n_step", "n_sample", "keep")
+
+
 def _fold_config(args: argparse.Namespace) -> RunConfig:
-    engine = "jackhmmer" if args.database else "none"
-    return parse_config(
-        {
-            "targets": args.targets,
-            "results": args.results,
-            "model": args.model,
-            "weights": args.weights,
-            "dtype": args.dtype,
-            "seeds": args.seeds,
-            "n_cycle": args.n_cycle,
-            "n_step": args.n_step,
-            "n_sample": args.n_sample,
-            "keep": args.keep,
-            "search": {"engine": engine, "databases": args.database},
-        },
-        "the command line",
-    )
+    """The configuration of `pfold fold`: a file's, if one is named, and over it the options that are given."""
+    given: dict[str, Any] = {}
+    for option, key in (_KEYS | dict(zip(_SAME_KEYS, _SAME_KEYS, strict=True))).items():
+        if getattr(args, option) is not None:
+            _put(given, key, getattr(args, option))
+    for setting in args.set:
+        key, found, value = setting.partition("=")
+        if not found:
+            raise ConfigError(f"--set {setting}: write it as KEY=VALUE, such as batch.max_targets=10")
+        try:
+            _put(given, key, load_yaml(value))
+        except ValueError as error:
+            raise ConfigError(f"--set {setting}: {error}") from None
+    keys = layered_config([args.config] if args.config else [], given)
+    if args.config is None and not keys.get("search", {}).get("engine"):
+        named = keys.get("search", {})
+        engine = "jackhmmer" if named.get("databases") else "colabfold_server" if named.get("server") else "none"
+        _put(keys, "search.engine", engine)
+    return parse_config(keys, str(args.config or "the command line"))
+
+
+def _put(keys: dict[str, Any], key: str, value: Any) -> None:
+    """Set a key whose parts are joined by points."""
+    *parts, last = key.split(".")
+    for part in parts:
+        keys = keys.setdefault(part, {})
+    keys[last] = value
 
 
 def _run_weights(args: argparse.Namespace) -> None:
@@ -185,7 +230,7 @@ def _run_stage(args: argparse.Namespace) -> None:
     if args.command == "convert":
         stages.run_convert(args.targets, args.output)
         return
-    config = load_config(args.config)
+    config = _config_of(args)
     if args.command == "search":
         stages.run_search(config, args.shard, args.cpus)
     elif args.command == "features":
@@ -207,13 +252,22 @@ def _run_stage(args: argparse.Namespace) -> None:
         simple[args.command](config)
 
 
+def _config_of(args: argparse.Namespace) -> RunConfig:
+    """The configuration that is named, or that of the last run in a results folder."""
+    if getattr(args, "results", None) is not None:
+        from pfold.stages import last_configuration
+
+        return last_configuration(args.results)
+    return load_config(args.config)
+
+
 def _run(args: argparse.Namespace) -> int:
     if args.command == "plan-memory":
         return _run_plan_memory(args)
     if args.command == "doctor":
         from pfold.doctor import format_findings, inspect_machine
 
-        findings = inspect_machine(load_config(args.config))
+        findings = inspect_machine(_config_of(args))
         print(format_findings(findings))
         return 0 if all(finding.good for finding in findings) else EXIT_UNFIT
     if args.command == "weights":
@@ -229,7 +283,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     start_logging()
     try:
         with explained_os_errors():
-            return _run(args)
+            code = _run(args)
+            sys.stdout.flush()
+            return code
+    except BrokenPipeError:
+        # Whoever read the output has seen enough (`pfold status | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except PfoldError as error:
         print(f"pfold: {error}", file=sys.stderr)
         return exit_code(error)

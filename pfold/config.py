@@ -5,7 +5,7 @@ import difflib
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
@@ -59,6 +59,8 @@ class RunConfig:
     max_failed: float
     search: SearchSettings
     batch: BatchSettings
+    keys: Mapping[str, Any] = field(repr=False)
+    """The configuration as it was given, paths relative to the working directory."""
 
     @property
     def untrained(self) -> bool:
@@ -153,6 +155,7 @@ def parse_config(raw: Mapping[str, Any], source: str = "the configuration") -> R
         max_failed=value["max_failed"],
         search=_search_settings(search, source),
         batch=BatchSettings(**value["batch"]),
+        keys=dict(raw),
     )
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 from pfold.chem.components import use_components
 from pfold.config import RunConfig, parse_config
+from pfold.config_file import with_paths
 from pfold.errors import InputError, PfoldError, exit_code, explain, explained_os_errors, is_disk_full
 from pfold.features.constraints import constraint_features
+from pfold.features.msa import distinct_rows
 from pfold.features.store import FeatureStore
 from pfold.features.tokens import count_tokens, tokenize
 from pfold.files import read_record, read_table, write_json, write_table
@@ -51,6 +53,12 @@ from pfold.targets.types import PROTEIN, RNA, Target
 logger = logging.getLogger(__name__)
 
 
+NO_SEARCH = (
+    "NO ALIGNMENTS ARE SEARCHED: no database and no server is named (--database, --engine, --config). Chains that bring "
+    "no alignment of their own are folded as single sequences, which is much less accurate"
+)
+
+
 class RetryableLeftError(PfoldError):
     """Targets of a batch failed in a way that another attempt may mend."""
 
@@ -74,6 +82,7 @@ def run_targets(config: RunConfig) -> None:
     """Read all target files into the table of targets."""
     paths = RunPaths(config.results)
     begin_stage(paths, TARGETS)
+    write_json(paths.configuration, {"folder": os.getcwd(), "keys": config.keys})
     use_components(config.components)
     files = target_files(list(config.targets))
     # Taken before the files are read: one that changes meanwhile is read again by the next run.
@@ -159,7 +168,7 @@ def run_features(config: RunConfig, shard: str, cpus: int = 1) -> None:
             if item["features_id"] not in store:
                 features = target_features(target, item["alignments"], config, cpus)
                 store.write(item["features_id"], features)
-                n_token, n_msa = len(features["token_index"]), len(features["msa"])
+                n_token, n_msa = len(features["token_index"]), distinct_rows(features["msa"])
                 logger.info("%s: %d tokens, %d alignment rows", target.name, n_token, n_msa)
         except Exception as error:
             if is_disk_full(error):
@@ -255,6 +264,16 @@ def run_retry(config: RunConfig, reason: str | None = None) -> list[str]:
     return pardoned
 
 
+def last_configuration(results: Path) -> RunConfig:
+    """The configuration of the last run in a results folder. Raises PfoldError where there was none."""
+    path = RunPaths(results).configuration
+    record = read_record(path, "folder", "keys")
+    if record is None:
+        raise PfoldError(f"{results} is no results folder of pfold, or nothing has run there yet ({path} is missing)")
+    keys = with_paths(record["keys"], Path(record["folder"]))
+    return parse_config(keys | {"results": str(results)}, str(path))
+
+
 def run_status(config: RunConfig) -> str:
     """What is done, running, failed and left of a run, as text. Raises PfoldError before there is a plan."""
     return format_status(run_progress(config))
@@ -268,6 +287,9 @@ def run_all(config: RunConfig, cpus: int = 1) -> None:
     config.search.check()
     hold_results(config.results)
     paths = RunPaths(config.results)
+    no_search = config.search.engine == "none" and config.use_msa
+    if no_search:
+        logger.warning("%s", NO_SEARCH)
     run_targets(config)
     run_plan(config)
     for job in paths.jobs("search"):
@@ -281,6 +303,9 @@ def run_all(config: RunConfig, cpus: int = 1) -> None:
         except RetryableLeftError as error:
             left.append(str(error))
     run_summary(config)
+    logger.info("results: %s", paths.summary.with_suffix(".csv"))
+    if no_search:
+        logger.warning("%s", NO_SEARCH)
     if left:
         raise RetryableLeftError("\n".join(left))
     run_check(config)

@@ -133,6 +133,11 @@ def msa_features(
     return _merge(chains, chain_columns(target, tokens))
 
 
+def distinct_rows(msa: np.ndarray) -> int:
+    """Rows of an alignment [N_msa, N] that differ: 1 where nothing but the query was found."""
+    return len({row.tobytes() for row in msa.astype(np.int8)})
+
+
 def single_row_features(restype: np.ndarray) -> Arrays:
     """Alignment features of the target's residues alone (reference: make_dummy_feature).  restype [N, 32]."""
     msa = restype.argmax(axis=-1)[None].astype(np.int64)

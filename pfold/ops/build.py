@@ -34,7 +34,7 @@ class KernelBuildError(Exception):
 
 
 def kernel_library() -> Path:
-    """Path of the compiled library; compiles it where the cache has none of these sources.
+    """Path of the compiled library; compiles it where neither the environment nor the cache has one of these sources.
 
     The compiler is $CXX, g++ or clang++. Raises KernelBuildError, saying why, where there is none or it fails.
     """
@@ -43,13 +43,33 @@ def kernel_library() -> Path:
     if not sources:
         raise KernelBuildError(f"the sources are not in {SOURCES}")
     identity = digest("kernels", _version(compiler), *FLAGS, *(file.read_text() for file in sources))
-    library = user_cache() / "kernels" / f"{platform.machine()}-{identity[:16]}.so"
-    if not library.is_file():
-        start = time.perf_counter()
-        logger.info("compiling the fused operators with %s", compiler)
-        _build(compiler, library)
-        logger.info("fused operators compiled in %.0f s: %s", time.perf_counter() - start, library)
+    name = f"{platform.machine()}-{identity[:16]}.so"
+    folders = library_folders()
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    library = next(folder for folder in folders if _writable(folder) or folder == folders[-1]) / name
+    start = time.perf_counter()
+    logger.info("compiling the fused operators with %s: once, about half a minute", compiler)
+    _build(compiler, library)
+    logger.info("fused operators compiled in %.0f s: %s", time.perf_counter() - start, library)
     return library
+
+
+def library_folders() -> list[Path]:
+    """Where the library is looked for: in the environment, for all who use it, then in the user's cache.
+
+    It is compiled into the first of them that can be written; an interpreter of the system keeps nothing.
+    """
+    prefix = Path(sys.prefix)
+    environment = sys.prefix != sys.base_prefix or (prefix / "conda-meta").is_dir()
+    return ([prefix / "share/pfold/kernels"] if environment else []) + [user_cache() / "kernels"]
+
+
+def _writable(folder: Path) -> bool:
+    while not folder.exists():
+        folder = folder.parent
+    return os.access(folder, os.W_OK)
 
 
 def _compiler() -> str:

@@ -24,6 +24,7 @@ from pfold.errors import (
     is_disk_full,
 )
 from pfold.features.atoms import augment_reference
+from pfold.features.msa import distinct_rows
 from pfold.features.store import FeatureStore
 from pfold.files import remove_leftovers
 from pfold.logs import Progress
@@ -277,11 +278,6 @@ def _load(config: RunConfig) -> Model:
 
 def _missing(item: Item, paths: RunPaths) -> bool:
     return not all(is_done(paths.predictions / folder, item["result_id"]) for _, folder in folders_of(item))
-
-
-def distinct_rows(msa: np.ndarray) -> int:
-    """Rows of an alignment [N_msa, N] that differ: 1 where nothing but the query was found."""
-    return len({row.tobytes() for row in msa.astype(np.int8)})
 
 
 def _report(note: Callable[[str], None], what: str, doing: str) -> None:

@@ -1,4 +1,4 @@
-"""One run at a time in a results folder."""
+"""Before a run starts: a scheduler to submit to, and no other run in its results folder."""
 
 import contextlib
 import errno
@@ -7,6 +7,7 @@ import getpass
 import json
 import logging
 import os
+import shutil
 import socket
 import sys
 import time
@@ -23,6 +24,15 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 # Locks that are kept until the process ends, however it ends.
 _kept: list[IO[str]] = []
+
+
+def check_scheduler(executor: str) -> None:
+    """Raises PfoldError where a run is to submit its jobs to SLURM and this machine can't."""
+    if executor == "slurm" and shutil.which("sbatch") is None:
+        raise PfoldError(
+            "the profile submits jobs to SLURM, but there is no sbatch here: log in to a node that submits jobs, or "
+            "use --profile profiles/local"
+        )
 
 
 class RunningError(PfoldError):

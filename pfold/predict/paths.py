@@ -60,6 +60,11 @@ class RunPaths:
         return self.results / "report_partial.html"
 
     @property
+    def configuration(self) -> Path:
+        """The configuration of the last run, for commands that are given the results folder alone."""
+        return self.receipts / "configuration.json"
+
+    @property
     def receipts(self) -> Path:
         """Folder of the receipts of what is finished."""
         return self.results / "receipts"

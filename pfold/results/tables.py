@@ -9,10 +9,11 @@ import pandas as pd
 from pfold.config import RunConfig
 from pfold.errors import PfoldError
 from pfold.files import read_table
+from pfold.predict.identity import needs_search
 from pfold.predict.outcome import read_failure, read_receipt
 from pfold.predict.paths import RunPaths
 from pfold.targets.table import NamedTarget, read_target_table
-from pfold.targets.types import Rejection
+from pfold.targets.types import Rejection, Target
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ COLUMNS = (
     "n_token",
     "n_chain",
     "n_msa",
+    "search",
     "bucket",
     "seconds",
     "model",
@@ -76,6 +78,7 @@ def target_rows(named: NamedTarget, result_id: str, config: RunConfig, paths: Ru
         "folder": named.folder,
         "n_token": named.n_token,
         "n_chain": len(target.chain_ids),
+        "search": searched_by(target, config),
         "model": config.model.name,
         "weights": "untrained" if config.untrained else "published",
         "target_id": target.id,
@@ -90,6 +93,13 @@ def target_rows(named: NamedTarget, result_id: str, config: RunConfig, paths: Ru
     if failure is not None:
         return [common | {"status": "failed", "reason": f"{failure.reason}: {failure.message}"}]
     return [common | {"status": "missing", "reason": "not folded yet"}]
+
+
+def searched_by(target: Target, config: RunConfig) -> str:
+    """Where a target's alignments come from: the engine of the search, "own", or "none"."""
+    if any(needs_search(entity, config) for entity in target.entities):
+        return config.search.engine
+    return "own" if any(entity.unpaired_msa or entity.paired_msa for entity in target.entities) else "none"
 
 
 def _sample_row(

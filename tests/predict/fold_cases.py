@@ -16,7 +16,6 @@ from pfold.files import digest
 from pfold.predict.model import Model
 from pfold.targets.fasta import merge_chains
 from pfold.targets.types import AtomRef, Contact, Target, TemplateStructure
-from pfold.weights.layout import C_ESM
 from pfold.weights.load import load_weights
 from pfold.weights.published import model_settings
 from pfold.weights.untrained import untrained_weights
