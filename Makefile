@@ -14,7 +14,7 @@ REFERENCE ?=
 SLURM := slurm-wlm munge
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: setup demo test check unit test-cluster bench clean
+.PHONY: setup demo test check unit test-cluster test-resume fuzz bench clean
 
 setup: $(READY)
 
@@ -45,7 +45,15 @@ check: $(READY)
 	$(BIN)/snakemake --lint
 
 unit: $(READY)
-	$(BIN)/pytest --ignore tests/cluster
+	$(BIN)/pytest --ignore tests/cluster --ignore tests/resume
+
+# Every rule of the workflow, ended by every fault, and run again: several minutes.
+test-resume: $(READY)
+	$(BIN)/pytest --numprocesses 2 tests/resume
+
+# The readers, with many more cases than `make test` takes, and others each time.
+fuzz: $(READY)
+	FUZZ_EXAMPLES=5000 $(BIN)/pytest --numprocesses auto tests/fuzz
 
 test-cluster: $(READY)
 	@PATH=$$PATH:/usr/sbin command -v slurmctld >/dev/null || \

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 _LARGE = 64 * 1024 * 1024
 # Most bytes that a compressed file may unpack to.
-MAX_UNPACKED = 1 << 30
+MAX_UNPACKED = 1 << 29
 # The file by which a folder is known as pfold's own.
 MARKER = ".pfold"
 

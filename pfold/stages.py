@@ -54,8 +54,8 @@ logger = logging.getLogger(__name__)
 
 
 NO_SEARCH = (
-    "NO ALIGNMENTS ARE SEARCHED: no database and no server is named (--database, --engine, --config). Chains that bring "
-    "no alignment of their own are folded as single sequences, which is much less accurate"
+    "NO ALIGNMENTS ARE SEARCHED: no database and no server is named (--database, --engine, --config). Chains that "
+    "bring no alignment of their own are folded as single sequences, which is much less accurate"
 )
 
 
@@ -237,9 +237,9 @@ def run_summary(config: RunConfig) -> None:
 
 
 def run_partial_summary(config: RunConfig) -> None:
-    """What a run that failed has done so far, in files of their own, where it came as far as a plan."""
+    """What a run that failed has done so far, in files of their own, where it came from a plan to no summary."""
     paths = RunPaths(config.results)
-    if paths.stage_receipt(PLAN).is_file():
+    if paths.stage_receipt(PLAN).is_file() and not paths.stage_receipt(SUMMARY).is_file():
         table = summarise(config)
         write_table(table, paths.partial_summary)
         logger.info("so far: %s", write_report(table, config, paths.partial_report))

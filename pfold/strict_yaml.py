@@ -40,7 +40,10 @@ def load_yaml(text: str) -> Any:
     """The value of a YAML text. Raises ValueError, saying what is wrong and where."""
     if len(text) > MAX_CHARACTERS:
         raise ValueError(f"it has over {MAX_CHARACTERS} characters")
-    loader = _StrictLoader(text)
+    try:
+        loader = _StrictLoader(text)
+    except yaml.YAMLError as error:  # Characters that no YAML has.
+        raise ValueError(" ".join(str(error).split())) from None
     try:
         node = loader.get_single_node()
         if node is None:

@@ -32,7 +32,7 @@ def smiles_residue(smiles: str) -> Residue:
     if len(smiles) > 50 * MAX_ATOMS:
         raise InputError(f"the SMILES has {len(smiles)} characters; {_AS_FILE}")
     with BlockLogs():
-        molecule = Chem.MolFromSmiles(smiles)
+        molecule = Chem.MolFromSmiles(smiles) if smiles.isascii() else None
     if molecule is None:
         raise InputError(f'the SMILES "{smiles[:200]}" can\'t be read; check it, or name the ligand by its CCD code')
     n_heavy = molecule.GetNumHeavyAtoms()

@@ -75,7 +75,7 @@ def _digest_of(path: Path) -> str:
     """Digest of a file; "" where there is none that can be read."""
     try:
         return file_digest(path)
-    except OSError:
+    except (OSError, ValueError):
         return ""
 
 

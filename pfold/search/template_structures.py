@@ -127,7 +127,7 @@ def _read(source: Path | str) -> tuple[gemmi.Structure, datetime.date | None, st
             block = gemmi.cif.read_string(text).sole_block()
             structure, released = gemmi.make_structure_from_block(block), _release_date(block)
         structure.setup_entities()
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, IndexError) as error:
         raise InputError(f"{name}: the template structure can't be read ({error})") from None
     if len(structure) == 0:
         raise InputError(f"{name}: there is no model in the template structure")

@@ -1,7 +1,9 @@
 """Checked access to the parts of a JSON or YAML input; every error names the key and where it stands."""
 
+import contextlib
 import difflib
 import math
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -155,7 +157,8 @@ def named_path(folder: Path, value: Any, key: str, where: str) -> Path:
         raise InputError(f'{where}: "{key}" is {shown(value)}, not the path of a file')
     try:
         path = folder / Path(value).expanduser()
-        path.exists()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.stat(path)
     except (OSError, ValueError, RuntimeError):  # Too long, with a NUL or a lone surrogate, or of an unknown user.
         raise InputError(f'{where}: "{key}" is {shown(value)}, which is not the path of a file') from None
     note_file(path)

@@ -49,7 +49,7 @@ def _parse(content: str, path: Path) -> gemmi.Structure:
         else:
             structure = gemmi.make_structure_from_block(gemmi.cif.read_string(content).sole_block())
         structure.setup_entities()
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, IndexError) as error:
         raise InputError(f"the structure can't be read ({error})") from None
     if len(structure) == 0:
         raise InputError("there is no model in the file")
