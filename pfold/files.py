@@ -14,7 +14,7 @@ import shutil
 import stat
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -215,24 +215,45 @@ def large_file_digest(path: Path) -> str:
     That of a file over 64 MB is taken once and kept beside it, or where that can't be written in the user's cache,
     together with the file's size and times, by which a change is seen.
     """
-    status = path.stat()
-    if status.st_size < _LARGE:
+    if path.stat().st_size < _LARGE:
         return file_digest(path)
-    return _large_digest(path.absolute(), f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}")
+    return _large_digest(path.absolute(), file_state(path))
+
+
+def file_state(path: Path) -> str:
+    """Size and times of a file: while they stay the same, so does its content. Raises OSError where there is none."""
+    status = path.stat()
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+
+
+def files_digest(paths: Sequence[Path]) -> str:
+    """Digest of the names and contents of many files; taken once, and kept in the user's cache while none changes."""
+    stamp = digest([[path.name, file_state(path)] for path in paths])
+    note = user_cache() / "digests" / f"{digest([str(path.absolute()) for path in paths])}.sha256"
+    known = _noted(note, stamp)
+    if known is None:
+        known = digest([[path.name, file_digest(path)] for path in paths])
+        write_text(note, f"{stamp} {known}")
+    return known
 
 
 @functools.lru_cache(maxsize=64)
 def _large_digest(path: Path, stamp: str) -> str:
     beside = path.with_name(path.name + ".sha256")
     cached = user_cache() / "digests" / f"{digest(str(path))}.sha256"
-    for note in (beside, cached):
-        if note.is_file():
-            known, _, value = note.read_text().rpartition(" ")
-            if known == stamp:
-                return value
-    value = file_digest(path)
-    write_text(beside if os.access(path.parent, os.W_OK) else cached, f"{stamp} {value}")
-    return value
+    known = _noted(beside, stamp) or _noted(cached, stamp)
+    if known is None:
+        known = file_digest(path)
+        write_text(beside if os.access(path.parent, os.W_OK) else cached, f"{stamp} {known}")
+    return known
+
+
+def _noted(note: Path, stamp: str) -> str | None:
+    """The digest in a note, if it was taken of files in this state."""
+    if not note.is_file():
+        return None
+    known, _, value = note.read_text().rpartition(" ")
+    return value if known == stamp else None
 
 
 def _sync(path: Path) -> None:

@@ -21,7 +21,7 @@ from pfold.logs import progress, start_logging
 from pfold.predict.device import claim_npu
 from pfold.predict.identity import weights_files
 from pfold.predict.inputs import embed_missing, target_features
-from pfold.predict.lock import RunningError, hold_results, results_held
+from pfold.predict.lock import RunningError, results_held
 from pfold.predict.outcome import classify, pardon, record_failures
 from pfold.predict.paths import RunPaths
 from pfold.predict.plan import make_plan
@@ -285,7 +285,11 @@ def run_all(config: RunConfig, cpus: int = 1) -> None:
     Raises RunningError where another run is at work in the results folder.
     """
     config.search.check()
-    hold_results(config.results)
+    with results_held(config.results):
+        _run_stages(config, cpus)
+
+
+def _run_stages(config: RunConfig, cpus: int) -> None:
     paths = RunPaths(config.results)
     no_search = config.search.engine == "none" and config.use_msa
     if no_search:

@@ -11,7 +11,7 @@ import gemmi
 import numpy as np
 
 from pfold.errors import ConfigError, InputError
-from pfold.files import read_unpacked
+from pfold.files import file_state, read_unpacked
 from pfold.targets.types import DNA, LIGAND, PROTEIN, RNA
 
 
@@ -86,6 +86,7 @@ class _UserDictionary:
             raise InputError(f"{source}: the components can't be read as mmCIF ({error})") from None
         self.blocks = {_block_code(block): block for block in document}
         self.source = source
+        self.state = ""  # of the file, by which a change is seen
 
 
 def _block_code(block: gemmi.cif.Block) -> str:
@@ -105,11 +106,20 @@ def use_components(path: Path | None) -> None:
     if path is None:
         changed, _user_file = _user_file is not None, None
     else:
-        changed = _user_file is None or _user_file.source != str(path)
+        state = _state_of(path)
+        changed = _user_file is None or (_user_file.source, _user_file.state) != (str(path), state)
         if changed:
             _user_file = _read_dictionary(path)
+            _user_file.state = state
     if changed:
         component.cache_clear()
+
+
+def _state_of(path: Path) -> str:
+    try:
+        return file_state(path)
+    except OSError:
+        return ""
 
 
 def _read_dictionary(path: Path) -> _UserDictionary:

@@ -8,6 +8,7 @@ import numpy as np
 from pyhmmer.easel import DigitalMSA, TextSequence
 from pyhmmer.hmmer import jackhmmer
 
+from pfold.files import file_state
 from pfold.search.a3m import Alignment, query_only
 from pfold.search.database import ALPHABETS, as_text, load_database
 from pfold.search.pairing import with_taxon
@@ -43,9 +44,13 @@ def _search_database(sequence: str, path: Path, settings: SearchSettings, cpus: 
     return _homologs(next(iter(results)).msa, _species_names(path))
 
 
-@functools.lru_cache(maxsize=4)
 def _species_names(path: Path) -> dict[str, str]:
     """Names of a database's UniRef sequences with the taxon that pairing by species needs."""
+    return _read_species(path.absolute(), file_state(path))
+
+
+@functools.lru_cache(maxsize=4)
+def _read_species(path: Path, _state: str) -> dict[str, str]:
     names: dict[str, str] = {}
     for sequence in load_database(path):
         name = as_text(sequence.name)

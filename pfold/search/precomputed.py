@@ -2,6 +2,8 @@
 
 import functools
 import gzip
+import operator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pfold.errors import SearchError
@@ -16,11 +18,11 @@ def a3m_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.name.endswith(_SUFFIXES))
 
 
-@functools.lru_cache(maxsize=16)
-def _files_by_query(folder: Path) -> dict[str, list[Path]]:
+def _files_by_query(folders: Sequence[Path]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
-    for path in a3m_files(folder):
-        found.setdefault(_query(path), []).append(path)
+    for folder in folders:
+        for path in a3m_files(folder):
+            found.setdefault(_query(path), []).append(path)
     return found
 
 
@@ -41,15 +43,14 @@ def _query(path: Path) -> str:
     return "".join(parts).upper()
 
 
-def search(sequence: str, settings: SearchSettings) -> Alignment | None:
-    """The alignments of a sequence in all folders, merged; None where no folder has one.
+def search(sequences: Mapping[str, str], settings: SearchSettings) -> Iterator[tuple[str, Alignment]]:
+    """The alignments of sequences (key -> sequence) in all folders, one merged for each that has any.
 
     Raises SearchError for an alignment that can't be read.
     """
-    paths = [path for folder in settings.databases for path in _files_by_query(folder).get(sequence, [])]
-    if not paths:
-        return None
-    merged = read_a3m(paths[0], sequence)
-    for path in paths[1:]:
-        merged = merged + read_a3m(path, sequence)
-    return merged.deduplicated().first(settings.max_hits + 1)
+    files = _files_by_query(settings.databases)
+    for key, sequence in sequences.items():
+        found = [read_a3m(path, sequence) for path in files.get(sequence, [])]
+        if found:
+            merged = functools.reduce(operator.add, found)
+            yield key, merged.deduplicated().first(settings.max_hits + 1)

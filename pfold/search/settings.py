@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from pfold.errors import ConfigError
-from pfold.files import digest, large_file_digest
+from pfold.files import digest, files_digest, large_file_digest
 from pfold.search.contents import check_fasta
 from pfold.targets.types import PROTEIN, RNA
 
@@ -111,7 +111,7 @@ class SearchSettings:
             from pfold.search.precomputed import a3m_files
 
             files = [path for folder in self.databases for path in a3m_files(folder)]
-            return digest(self.engine, [[path.name, path.stat().st_size] for path in files], self.max_hits)
+            return digest(self.engine, files_digest(files), self.max_hits)
         databases = [large_file_digest(path) for path in self.databases]
         return digest(self.engine, databases, self.n_iterations, self.e_value, self.max_hits)
 

@@ -75,11 +75,8 @@ def _search_proteins(
     elif settings.engine == "precomputed":
         from pfold.search import precomputed
 
-        for key, sequence in proteins.items():
-            alignment = precomputed.search(sequence, settings)
-            # The features of its targets then fail by name, and the others go on.
-            if alignment is not None:
-                yield key, alignment
+        # The features of targets that no folder has an alignment of fail by name, and the others go on.
+        yield from precomputed.search(proteins, settings)
     else:
         for key, sequence in progress(list(proteins.items()), "search", "sequence"):
             yield key, jackhmmer.search(sequence, settings, cpus)

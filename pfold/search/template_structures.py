@@ -10,7 +10,7 @@ import numpy as np
 
 from pfold.chem.residues import PROTEIN_ONE_TO_THREE
 from pfold.errors import InputError
-from pfold.files import read_unpacked
+from pfold.files import file_state, read_unpacked
 
 _THREE_TO_ONE = {code: letter for letter, code in PROTEIN_ONE_TO_THREE.items() if code != "UNK"}
 # Names of all heavy atoms of the standard residues, in the order of AlphaFold's 37.
@@ -97,13 +97,19 @@ def find_structure(mirror: Path, pdb_id: str) -> Path:
     raise InputError(f"{mirror} has no {pdb_id}.cif (or .cif.gz), neither there nor in {pdb_id[1:3]}/")
 
 
-@functools.lru_cache(maxsize=64)
 def read_template_chain(source: Path | str, chain: str) -> TemplateChain:
     """A protein chain of a structure file or of mmCIF text.
 
     chain: author's chain id, or label id where no author's fits; "" for the only protein chain. Raises InputError for a
     file that can't be read or has no such chain.
     """
+    if isinstance(source, Path) and source.is_file():
+        return _read_chain(source.absolute(), file_state(source), chain)
+    return _read_chain(source, "", chain)
+
+
+@functools.lru_cache(maxsize=64)
+def _read_chain(source: Path | str, _state: str, chain: str) -> TemplateChain:
     structure, released, name = _read(source)
     subchain, entity = _protein_subchain(structure, chain, name)
     codes = [gemmi.Entity.first_mon(item) for item in entity.full_sequence] or [r.name for r in subchain]

@@ -237,4 +237,4 @@ def test_alignments_made_elsewhere_are_found_by_their_query(tmp_path):
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad/x.a3m.gz").write_bytes(b"nonsense")
     with pytest.raises(SearchError, match="the alignment can't be read"):
-        precomputed.search("MKTAYI", SearchSettings("precomputed", databases=(tmp_path / "bad",)))
+        list(precomputed.search({"k": "MKTAYI"}, SearchSettings("precomputed", databases=(tmp_path / "bad",))))

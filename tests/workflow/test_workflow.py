@@ -1,96 +1,16 @@
 """The real Snakefile: what runs when something is added, changed, deleted, killed or wrong."""
 
-import re
 import shutil
 import subprocess
-import sys
 import time
-from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 import psutil
 import pytest
-import yaml
 
-from pfold.files import keyed_path
-from tests.conftest import REPOSITORY
-from tests.runs import TINY, write_fasta
-
-SEQUENCES = {"trp_cage": "NLYIQWLKDGGPSSGRPPPS", "insulin_a": "GIVEQCCTSICSLYQLENYCN", "poly": "GGGSSGGGSSGGGSSGGGSS"}
-TIMEOUT = 300
-
-
-@dataclass
-class Run:
-    """What a run of Snakemake did: the rules it ran, its output and exit code."""
-
-    rules: Counter
-    output: str
-    code: int
-
-
-class Workspace:
-    """A folder with a configuration and targets, in which the repository's Snakefile runs."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.results = folder / "results"
-
-    def configure(self, **changes: object) -> None:
-        search = {"engine": "jackhmmer", "databases": ["config/demo/database.fasta"]}
-        config = TINY | {"targets": ["p.fasta"], "results": "results", "search": search} | changes
-        (self.folder / "my.yaml").write_text(yaml.safe_dump(config))
-
-    def command(self, *arguments: str) -> list[str]:
-        snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "2"]
-        return [*snakemake, *arguments, "--configfile", "my.yaml"]
-
-    def run(self, *arguments: str) -> Run:
-        done = subprocess.run(
-            self.command(*arguments), cwd=self.folder, capture_output=True, text=True, timeout=TIMEOUT, check=False
-        )
-        return self.describe(done.stdout + done.stderr, done.returncode)
-
-    @staticmethod
-    def describe(output: str, code: int) -> Run:
-        rules = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):", output, re.MULTILINE)
-        return Run(Counter(rule for rule in rules if rule != "all"), output, code)
-
-    def receipts(self) -> dict[str, int]:
-        """Time of writing of each finished result, by folder name."""
-        return {p.parent.name: p.stat().st_mtime_ns for p in self.results.glob("predictions/[!.]*/result.json")}
-
-    def summary(self) -> pd.DataFrame:
-        return pd.read_csv(self.results / "summary.csv")
-
-
-def new_workspace(folder: Path, **sequences: str) -> Workspace:
-    folder.mkdir(exist_ok=True)
-    (folder / "config").symlink_to(REPOSITORY / "config")
-    write_fasta(folder / "p.fasta", **sequences)
-    workspace = Workspace(folder)
-    workspace.configure()
-    return workspace
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A finished run of three targets, not to be changed."""
-    workspace = new_workspace(tmp_path_factory.mktemp("finished"), **SEQUENCES)
-    run = workspace.run()
-    assert run.code == 0, run.output
-    assert run.rules == {"targets": 1, "plan": 1, "search": 1, "features": 1, "predict": 1, "summary": 1, "check": 1}
-    assert set(workspace.receipts()) == set(SEQUENCES)
-    return workspace
-
-
-@pytest.fixture
-def workspace(finished, tmp_path):
-    """A copy of the finished run, times of files kept."""
-    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
-    return Workspace(tmp_path / "copy")
+from pfold.files import write_json
+from tests.runs import write_fasta
+from tests.workflow.workspaces import SEQUENCES, TIMEOUT, Workspace, new_workspace
 
 
 def test_run_again_and_nothing_runs(workspace):
@@ -147,7 +67,7 @@ def test_a_deleted_result_is_folded_again_and_no_other(workspace):
     run = workspace.run()
     assert run.code == 0, run.output
     assert run.rules == {"plan": 1, "predict": 1, "summary": 1, "check": 1}
-    assert "poly: its result is gone and will be made again" in run.output
+    assert "poly: its result is gone or damaged and will be made again" in run.output
     after = workspace.receipts()
     assert after.pop("poly") > before.pop("poly")
     assert after == before
@@ -155,33 +75,38 @@ def test_a_deleted_result_is_folded_again_and_no_other(workspace):
 
 
 def test_after_a_fix_only_the_failed_batch_runs_again(workspace):
-    plan = pd.read_parquet(workspace.results / "plan/plan.parquet").set_index("name")
-    features = keyed_path(workspace.results / "store/features", plan.features_id["poly"], ".npz")
-    whole = features.read_bytes()
-    features.write_bytes(whole[:100])
-    workspace.configure(n_step=2, batch={"max_targets": 1})
+    workspace.add_job("own", msa="own.a3m")
+    (workspace.folder / "own.a3m").write_text(">own\nMKTAYI\n>row\nMKT*YI\n")
     run = workspace.run("--keep-going")
     assert run.code != 0
-    assert "poly failed (error, attempt 3) and is given up" in run.output
-    assert "1 of 3 targets were not folded:\n  poly: error: " in run.output
-    assert set(workspace.summary().status) == {"done", "failed"}
+    assert "own failed (bad_input) and is given up: own.a3m, row 2 (\"row\"): '*' is no letter of an a3m" in run.output
+    assert "1 of 4 targets were not folded:\n  own: bad_input: " in run.output
+    assert workspace.summary().drop_duplicates("name").status.tolist().count("failed") == 1
     others = workspace.receipts()
+    assert workspace.pfold("status")[:4] == ["done      3", "running   0", "failed    1", "  bad_input 1  own"]
+    assert workspace.pfold("retry", "--reason", "oom") == []
 
-    features.write_bytes(whole)
-    assert pfold(workspace, "status")[:4] == ["done      2", "running   0", "failed    1", "  error     1  poly"]
-    assert pfold(workspace, "retry", "--reason", "oom") == []
-    assert pfold(workspace, "retry", "--reason", "error") == ["poly"]
+    (workspace.folder / "own.a3m").write_text(">own\nMKTAYI\n>row\nMKTGYI\n")
+    run = workspace.run()
+    assert run.code == 0, run.output
+    assert run.rules == {"targets": 1, "plan": 1, "features": 1, "predict": 1, "summary": 1, "check": 1}
+    assert workspace.receipts().keys() - others.keys() == {"own"}
+    assert not newer(workspace.receipts(), others | {"own": workspace.receipts()["own"]})
+
+
+def test_after_a_retry_only_the_failed_target_is_tried_again(workspace):
+    plan = pd.read_parquet(workspace.results / "plan/plan.parquet").set_index("name")
+    failure = {"name": "poly", "reason": "oom", "message": "out of memory", "retryable": False, "attempts": 3}
+    write_json(workspace.results / "failures/poly.json", failure | {"result_id": plan.result_id["poly"]})
+    shutil.rmtree(workspace.results / "predictions/poly")
+    others = workspace.receipts()
+    assert workspace.pfold("status")[2:4] == ["failed    1", "  oom       1  poly"]
+    assert workspace.pfold("retry", "--reason", "error") == []
+    assert workspace.pfold("retry", "--reason", "oom") == ["poly"]
     run = workspace.run()
     assert run.code == 0, run.output
     assert run.rules == {"plan": 1, "predict": 1, "summary": 1, "check": 1}
-    assert newer(workspace.receipts(), others).keys() == {"poly"}
-
-
-def pfold(workspace: Workspace, *arguments: str) -> list[str]:
-    """The lines that a command of pfold prints."""
-    command = [sys.executable, "-m", "pfold.cli", *arguments, "--config", "my.yaml"]
-    done = subprocess.run(command, cwd=workspace.folder, capture_output=True, text=True, check=True)
-    return done.stdout.splitlines()
+    assert workspace.receipts().keys() - others.keys() == {"poly"}
 
 
 @pytest.fixture
@@ -234,8 +159,8 @@ def test_after_a_killed_run_only_the_rest_is_done(workspace, folding):
     kept = newer(workspace.receipts(), before)
     assert 1 <= len(kept) < len(SEQUENCES)
 
-    assert workspace.run("--unlock").code == 0
-    run = workspace.run("--rerun-incomplete")
+    # The profiles say so too: pfold's own lock is gone with the process that had it.
+    run = workspace.run("--rerun-incomplete", "--nolock")
     assert run.code == 0, run.output
     assert run.rules == {"predict": 1, "summary": 1, "check": 1}
     after = workspace.receipts()
