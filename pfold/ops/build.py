@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pfold.files import digest, user_cache
+from pfold.files import atomic_file, digest, user_cache
 
 logger = logging.getLogger(__name__)
 
@@ -107,9 +107,18 @@ def _run(command: Sequence[str | Path]) -> None:
         raise KernelBuildError(f"{' '.join(map(str, command))} failed:\n{result.stderr.strip()[:2000]}")
 
 
+def install_library() -> None:
+    """See that the environment has the library, for all who use it, also where a user's cache has one already."""
+    library, folder = kernel_library(), library_folders()[0]
+    if library.parent != folder and _writable(folder):
+        with atomic_file(folder / library.name) as temporary:
+            shutil.copyfile(library, temporary)
+        (folder / library.name).chmod(0o755)
+
+
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        kernel_library()
+        install_library()
     except KernelBuildError as error:
         sys.exit(f"{error}\npfold will use its slower reference operators")

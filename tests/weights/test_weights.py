@@ -248,3 +248,37 @@ def test_tensors_are_read_one_by_one(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < path.stat().st_size / 10
+
+
+@pytest.mark.parametrize(
+    ("crafted", "message"),
+    [
+        ({"size": (1000, 1000), "stride": (1000, 1)}, "reaches beyond its storage of 6 numbers"),
+        ({"size": (2, 3), "stride": (1 << 40, 1)}, "reaches beyond its storage"),
+        ({"offset": -4}, "are not whole numbers from 0 on"),
+        ({"offset": 3}, "reaches beyond its storage"),
+        ({"stride": (-3, 1)}, "are not whole numbers from 0 on"),
+        ({"size": (2, 3, 1)}, "are not whole numbers from 0 on"),
+        ({"size": [2, 3]}, "not made of a storage, a size and strides"),
+        ({"count": 10**9}, "too few for 1000000000 numbers"),
+        ({"pid": ("storage", "x")}, "names a storage in a way that torch.save does not"),
+        ({"pid": 7}, "names a storage in a way that torch.save does not"),
+        ({"state": {"a": 1}}, "sets the state of a tensor"),
+        ({"state": (1, (2,), "x", False, "abcdefgh")}, "sets the state of a tensor"),
+    ],
+)
+def test_crafted_tensors_are_refused(tmp_path, crafted, message):
+    torch_save(tmp_path / "x.pt", {"a": np.ones((2, 3), np.float32)}, **crafted)
+    with pytest.raises(WeightsError) as error:
+        read_torch_file(tmp_path / "x.pt")
+    assert message in str(error.value)
+    assert str(tmp_path / "x.pt") in str(error.value)
+
+
+def test_a_folder_is_no_checkpoint(tmp_path):
+    (tmp_path / "x.pt").mkdir()
+    with pytest.raises(WeightsError, match=r"x\.pt: not a readable \.pt checkpoint"):
+        read_torch_file(tmp_path / "x.pt")
+    (tmp_path / "y.pt").write_bytes(b"")
+    with pytest.raises(WeightsError, match=r"y\.pt: not a readable \.pt checkpoint"):
+        read_torch_file(tmp_path / "y.pt")
