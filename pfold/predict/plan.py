@@ -1,6 +1,7 @@
 """The plan: what is missing, cut into search shards, features shards and batches of one bucket."""
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,12 +95,13 @@ def _refuse_replacing(planned: Sequence[PlannedTarget], paths: RunPaths) -> None
         if p.state not in ("fold", "copy"):
             continue
         folder = paths.predictions / p.named.folder
-        receipt, now = read_receipt(folder), p.named.target.file
+        receipt, now = read_receipt(folder), p.named.target.file_from(folder)
         if receipt is None:
             if not _is_result(folder):
-                replaced.append(f"{p.named.target.name} of {now} would replace {folder}, which pfold has not made")
+                replaced.append(f"{p.named.target.source} would replace {folder}, which pfold has not made")
         elif receipt.get("target_id") != p.named.target.id and receipt.get("input", "") not in ("", now):
-            replaced.append(f"{p.named.target.name} of {now} would replace that of {receipt['input']}")
+            before = os.path.abspath(folder / receipt["input"])
+            replaced.append(f"{p.named.target.name} of {p.named.target.file} would replace that of {before}")
     if replaced:
         shown = "\n  ".join(replaced[:10] + (["..."] if len(replaced) > 10 else []))
         raise ReplacedError(

@@ -40,7 +40,7 @@ def write_result(folder: Path, target: Target, samples: Sequence[Sample], info: 
                 _write_sample(out / sample.label, "", target, sample, info)
             rows = [{"seed": s.seed, "sample": s.number, "ranking_score": s.summary["ranking_score"]} for s in samples]
             pd.DataFrame(rows).to_csv(out / "ranking_scores.csv", index=False)
-        receipt = _receipt(target, ranked, info, keep) | {"files": _files(out)}
+        receipt = _receipt(target, ranked, info, keep) | {"input": target.file_from(folder), "files": _files(out)}
         (out / RECEIPT).write_text(json.dumps(receipt, indent=1) + "\n")
 
 
@@ -58,7 +58,7 @@ def copy_result(source: Path, folder: Path, target: Target) -> None:
                 place.write_text(renamed_mmcif(path.read_text(), target.name))
             elif path.name != RECEIPT:
                 shutil.copyfile(path, place)
-        receipt |= {"name": target.name, "input": target.file, "files": _files(out)}
+        receipt |= {"name": target.name, "input": target.file_from(folder), "files": _files(out)}
         (out / RECEIPT).write_text(json.dumps(receipt, indent=1) + "\n")
     logger.info("%s: copied from the finished result of %s", target.name, source.name)
 
@@ -141,7 +141,6 @@ def _receipt(target: Target, ranked: Sequence[Sample], info: ResultInfo, keep: s
         "result_id": info.result_id,
         "name": target.name,
         "target_id": target.id,
-        "input": target.file,
         "pfold": __version__,
         "model": info.model,
         "weights": "untrained" if info.untrained else "published",

@@ -140,6 +140,10 @@ class Target:
         """Full path of the file that the target came from; "" where it came from none."""
         return os.path.abspath(self.source.split(", record ")[0]) if self.source else ""
 
+    def file_from(self, folder: Path) -> str:
+        """`file` as seen from a folder: the same when both are moved; "" where the target came from none."""
+        return os.path.relpath(self.file, folder) if self.file else ""
+
     @property
     def chain_ids(self) -> list[str]:
         """Ids of all chains, in order."""

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import gemmi
 import pandas as pd
 
 from pfold.files import keyed_path
@@ -69,7 +70,12 @@ def test_renamed_and_repeated_targets_are_copied_not_folded(workspace):
     assert run.rules == {"targets": 1, "plan": 1, "summary": 1, "check": 1}
     assert set(workspace.receipts()) == {*before, *renamed, "twin"}
     old, new = (workspace.results / "predictions" / name for name in ("poly", "twin"))
-    assert (old / "poly_model.cif").read_text().replace("poly", "twin") == (new / "twin_model.cif").read_text()
+    mine, other = (gemmi.cif.read(str(p)).sole_block() for p in (new / "twin_model.cif", old / "poly_model.cif"))
+    assert (mine.name, mine.find_value("_entry.id")) == ("twin", "twin")
+    assert gemmi.cif.as_string(mine.find_value("_struct.title")).endswith("Predicted structure of twin")
+    for item in ("_atom_site.Cartn_x", "_atom_site.B_iso_or_equiv", "_ma_qa_metric_local.metric_value"):
+        assert list(mine.find_values(item)) == list(other.find_values(item))
+        assert len(mine.find_values(item)) > 1
     assert (old / "poly_confidences.json").read_bytes() == (new / "twin_confidences.json").read_bytes()
     receipt = json.loads((new / "result.json").read_text())
     assert receipt["name"] == "twin"
