@@ -36,18 +36,19 @@ class KernelBuildError(Exception):
 def kernel_library() -> Path:
     """Path of the compiled library; compiles it where neither the environment nor the cache has one of these sources.
 
-    The compiler is $CXX, g++ or clang++. Raises KernelBuildError, saying why, where there is none or it fails.
+    The compiler is $CXX, g++ or clang++. Raises KernelBuildError, saying why, where there is none that is needed, or it
+    fails.
     """
-    compiler = _compiler()
     sources = sorted(SOURCES.glob("*.h")) + sorted(SOURCES.glob("*.cpp"))
     if not sources:
         raise KernelBuildError(f"the sources are not in {SOURCES}")
-    identity = digest("kernels", _version(compiler), *FLAGS, *(file.read_text() for file in sources))
+    identity = digest("kernels", *FLAGS, *(file.read_text() for file in sources))
     name = f"{platform.machine()}-{identity[:16]}.so"
     folders = library_folders()
     for folder in folders:
         if (folder / name).is_file():
             return folder / name
+    compiler = _compiler()
     library = next(folder for folder in folders if _writable(folder) or folder == folders[-1]) / name
     start = time.perf_counter()
     logger.info("compiling the fused operators with %s: once, about half a minute", compiler)
@@ -59,11 +60,14 @@ def kernel_library() -> Path:
 def library_folders() -> list[Path]:
     """Where the library is looked for: in the environment, for all who use it, then in the user's cache.
 
-    It is compiled into the first of them that can be written; an interpreter of the system keeps nothing.
+    It is compiled into the first of them that can be written. An interpreter of the system keeps nothing, and a cache
+    that is named ($PFOLD_CACHE) is the only place.
     """
-    prefix = Path(sys.prefix)
+    prefix, cache = Path(sys.prefix), user_cache() / "kernels"
     environment = sys.prefix != sys.base_prefix or (prefix / "conda-meta").is_dir()
-    return ([prefix / "share/pfold/kernels"] if environment else []) + [user_cache() / "kernels"]
+    if "PFOLD_CACHE" in os.environ or not environment:
+        return [cache]
+    return [prefix / "share/pfold/kernels", cache]
 
 
 def _writable(folder: Path) -> bool:
@@ -77,10 +81,6 @@ def _compiler() -> str:
         if name and shutil.which(name):
             return name
     raise KernelBuildError("there is no C++ compiler (set CXX, or install g++)")
-
-
-def _version(compiler: str) -> str:
-    return subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
 
 
 def _build(compiler: str, library: Path) -> None:

@@ -46,3 +46,29 @@ def test_a_compiler_that_fails_says_what_it_was_asked(tmp_path, monkeypatch):
     with pytest.raises(build.KernelBuildError, match=r"operators.cpp .* failed:\nno such option"):
         build.kernel_library()
     assert not list((tmp_path / "kernels").glob("*.so"))
+
+
+def test_the_environment_has_the_library_for_all_who_use_it(tmp_path, monkeypatch):
+    monkeypatch.delenv("PFOLD_CACHE", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
+    monkeypatch.setattr(build, "_build", lambda _, library: (library.parent.mkdir(parents=True), library.touch()))
+    library = build.kernel_library()
+    assert library.parent == tmp_path / "venv/share/pfold/kernels"
+    # Whoever has no compiler is served too.
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    assert build.kernel_library() == library
+    # Where a user's cache has it already, set-up gives the environment a copy.
+    cached = tmp_path / "home/.cache/pfold/kernels" / library.name
+    cached.parent.mkdir(parents=True)
+    library.rename(cached)
+    build.install_library()
+    assert library.is_file()
+    # Where the environment can't be written, the user's cache is the place.
+    library.unlink()
+    cached.unlink()
+    monkeypatch.setattr(build, "_writable", lambda folder: "venv" not in str(folder))
+    monkeypatch.setattr(build, "_compiler", lambda: "g++")
+    monkeypatch.setattr(build, "_build", lambda _, library: library.touch())
+    assert build.kernel_library() == cached

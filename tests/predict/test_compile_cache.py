@@ -1,5 +1,6 @@
 """Graphs kept on disk: whatever is taken from there computes what a process without them computes."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from pfold.files import user_cache
+from pfold.ops.build import KernelBuildError, kernel_library
 from pfold.predict.compile_cache import GraphFile
 from pfold.predict.graphs import Graph, as_input, signature
 from tests.conftest import REPOSITORY
@@ -50,8 +51,8 @@ def start(folder: Path, cases: list[dict], **environment: str) -> subprocess.Pop
     (folder / "files").mkdir(parents=True, exist_ok=True)
     kept = {k: v for k, v in os.environ.items() if not k.startswith("MS_COMPILER")}
     paths = {"PFOLD_CACHE": str(folder), "PYTHONPATH": str(REPOSITORY), "GLOG_v": "3"}
-    if not (folder / "kernels").exists() and (user_cache() / "kernels").is_dir():
-        (folder / "kernels").symlink_to(user_cache() / "kernels")
+    with contextlib.suppress(FileExistsError, KernelBuildError):
+        (folder / "kernels").symlink_to(kernel_library().parent)
     command = [sys.executable, "-m", "tests.predict.fold_cases", str(folder / "files"), json.dumps(cases)]
     return subprocess.Popen(command, env=kept | paths | environment, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
 
