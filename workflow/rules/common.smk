@@ -13,7 +13,9 @@ from pfold.predict.lock import check_scheduler, hold_results
 
 try:
     # Jobs read the configuration from here. Without --configfile it is the demo's.
-    files = workflow.overwrite_configfiles or [Path(workflow.basedir) / "config/config.yaml"]
+    files = workflow.overwrite_configfiles or [
+        Path(workflow.basedir) / "config/config.yaml"
+    ]
     config.update(layered_config(files, workflow.config_settings.config))
     CONFIG = parse_config(config)
     # What is no longer true of an earlier run is forgotten before Snakemake looks. Jobs need not look again.
