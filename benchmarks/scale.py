@@ -59,6 +59,10 @@ def _memory(pid: int) -> int:
         return 0
 
 
+# Of a result with `keep: best`, beside its receipt.
+_FILES = ("model.cif", "confidences.json.gz", "summary_confidences.json")
+
+
 def simulate_jobs(config: RunConfig) -> None:
     """Receipts of all jobs and results of all targets of the plan, as the jobs would leave them."""
     paths = RunPaths(config.results)
@@ -69,7 +73,13 @@ def simulate_jobs(config: RunConfig) -> None:
         batch = read_json(job)
         for item in batch["targets"]:
             for _, folder in folders_of(item):
-                _write(paths.predictions / folder / RECEIPT, _result(item, batch["bucket"]))
+                files = [
+                    f"{folder}_{name}" for name in ("model.cif", "confidences.json.gz", "summary_confidences.json")
+                ]
+                for name in files:
+                    _write(paths.predictions / folder / name, {})
+                known = {name: {"bytes": 2, "sha256": ""} for name in files}
+                _write(paths.predictions / folder / RECEIPT, _result(item, batch["bucket"]) | {"files": known})
         _write(paths.receipt("predict", job.stem), {"done": [item["name"] for item in batch["targets"]], "failed": []})
 
 
@@ -103,25 +113,24 @@ def main() -> None:
             "search": {"engine": "jackhmmer", "databases": [str(database)]},
             "keep": "best",
         }
-        (folder / "config").mkdir(exist_ok=True)
-        (folder / "config/config.yaml").write_text(yaml.safe_dump(settings))
+        (folder / "my.yaml").write_text(yaml.safe_dump(settings))
         os.chdir(folder)
         pfold = [sys.executable, "-m", "pfold.cli"]
         snakemake = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"]
-        snakemake += ["--profile", REPOSITORY / "profiles/local"]
+        snakemake += ["--profile", REPOSITORY / "profiles/local", "--configfile", "my.yaml"]
         print(f"{options.targets} targets\n\n| what | seconds | memory (GiB) |\n|---|---|---|")
         measured("read targets", [*snakemake, "--quiet", "--until", "targets"], folder)
         measured("plan", [*snakemake, "plan", "--quiet"], folder)
         measured("dry run of all jobs", [*snakemake, "--dry-run", "--quiet"], folder)
         jobs = sum(1 for _ in (folder / "results/plan").glob("*/*.json"))
         print(f"| (jobs of the plan: {jobs}) | - | - |")
-        config = load_config(folder / "config/config.yaml")
+        config = load_config(folder / "my.yaml")
         start = time.perf_counter()
         simulate_jobs(config)
         print(f"| (simulated jobs) | {time.perf_counter() - start:.1f} | - |", flush=True)
         measured("summary and check", [*snakemake, "--quiet"], folder)
         measured("rerun with all done", snakemake, folder)
-        measured("status", [*pfold, "status"], folder)
+        measured("status", [*pfold, "status", "--config", "my.yaml"], folder)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pfold.config import RunConfig
-from pfold.errors import InputError
+from pfold.errors import DamagedError, InputError
 from pfold.features.featurize import assemble, own_alignments, own_templates
 from pfold.features.language import esm_features
 from pfold.features.msa import NO_ALIGNMENT, ChainAlignments
@@ -52,6 +52,8 @@ def target_alignments(target: Target, keys: Sequence[str], config: RunConfig) ->
         if entity.kind == RNA and not config.use_rna_msa:
             alignments[i] = NO_ALIGNMENT
         elif needs_search(entity, config):
+            if key not in store and config.search.engine != "precomputed":
+                raise DamagedError(f"the alignment of chain {entity.ids[0]} is gone from the store {config.store}")
             found = store.read(key, entity.sequence)
             alignments[i] = ChainAlignments(unpaired=found, paired=found)
     return alignments

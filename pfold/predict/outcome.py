@@ -47,7 +47,7 @@ class ResultInfo:
 
 def read_receipt(folder: Path) -> dict[str, Any] | None:
     """The receipt of a finished result; None where the folder holds none that can be read."""
-    return read_record(folder / RECEIPT, "result_id", "samples", "files")
+    return read_record(folder / RECEIPT, "result_id", "samples")
 
 
 def is_done(folder: Path, result_id: str) -> bool:
@@ -59,8 +59,12 @@ def is_done(folder: Path, result_id: str) -> bool:
 def is_intact(folder: Path, receipt: Mapping[str, Any]) -> bool:
     """Whether the files of the best sample are there as they were written.
 
-    They are compared by size, and where one was touched after the receipt, by content.
+    They are compared by size, and where one was touched after the receipt, by content. Of results of earlier versions,
+    whose receipts name no files, the structure must be there.
     """
+    if "files" not in receipt:
+        structure = folder / f"{folder.name}_model.cif"
+        return structure.is_file() and structure.stat().st_size > 0
     written = _last_touched(folder / RECEIPT)
     for name, known in receipt["files"].items():
         path = folder / name

@@ -13,10 +13,12 @@ from pathlib import Path
 from pfold import __version__
 from pfold.config import RunConfig
 from pfold.errors import PfoldError
-from pfold.files import digest, file_digest, read_record, read_table, write_json
+from pfold.features.store import FeatureStore
+from pfold.files import digest, file_digest, read_json, read_record, read_table, write_json
 from pfold.predict.identity import RunIdentity, run_identity
 from pfold.predict.outcome import is_done, read_failure
 from pfold.predict.paths import RunPaths
+from pfold.search.store import AlignmentStore
 from pfold.targets.read import target_files
 
 logger = logging.getLogger(__name__)
@@ -49,7 +51,7 @@ def settle_receipts(config: RunConfig) -> list[str]:
     lost: list[str] = []
     checks: dict[str, Callable[[], bool]] = {
         TARGETS: lambda: _sources_are_the_same(config, paths),
-        PLAN: lambda: _holds(paths, PLAN, plan_source(config, paths)) and not lost,
+        PLAN: lambda: _holds(paths, PLAN, plan_source(config, paths)) and not lost and inputs_are_there(config, paths),
         SUMMARY: lambda: _holds(paths, SUMMARY, summary_source(paths)),
         CHECK: lambda: _holds(paths, CHECK, check_source(config, paths)),
     }
@@ -118,6 +120,32 @@ def summary_source(paths: RunPaths) -> str:
 def check_source(config: RunConfig, paths: RunPaths) -> str:
     """Hash of what the check is made from."""
     return digest(_digest_of(paths.stage_receipt(SUMMARY)), config.max_failed)
+
+
+def inputs_are_there(config: RunConfig, paths: RunPaths) -> bool:
+    """Whether the store still has what finished jobs have put there for batches that are not finished.
+
+    Where somebody has removed it, a new plan finds out what is missing.
+    """
+    features, alignments = FeatureStore(config.store / "features"), AlignmentStore(config.store / "alignments")
+
+    def done(stage: str, name: str) -> bool:
+        return paths.receipt(stage, name).is_file()
+
+    for job in paths.jobs("predict"):
+        batch = read_json(job)
+        if done("predict", job.stem) or not all(done("features", name) for name in batch["needs"]):
+            continue
+        for item in batch["targets"]:
+            failed = read_failure(paths.failures, item["folder"], item["result_id"]) is not None
+            if item["features_id"] not in features and not failed:
+                return False
+    for job in paths.jobs("search"):
+        if done("search", job.stem) and config.search.engine != "precomputed":
+            waiting = any(not done("features", shard.stem) for shard in paths.jobs("features"))
+            if waiting and any(item["alignment_id"] not in alignments for item in read_json(job)["items"]):
+                return False
+    return True
 
 
 def lost_results(paths: RunPaths) -> list[str]:

@@ -134,6 +134,31 @@ def test_damaged_files_of_the_run_are_named_and_made_again(workspace):
     assert workspace.pfold("status")[0] == "done      3"
 
 
+def test_a_store_that_is_emptied_before_folding_is_filled_again(workspace):
+    for name in ("predictions", "store", "receipts/predict"):
+        shutil.rmtree(workspace.results / name)
+    for stage in ("summary", "check"):
+        (workspace.results / f"receipts/{stage}.json").unlink()
+    run = workspace.run()
+    assert run.code == 0, run.output
+    assert run.rules == {"plan": 1, "search": 1, "features": 1, "predict": 1, "summary": 1, "check": 1}
+    assert set(workspace.receipts()) == set(SEQUENCES)
+
+
+def test_results_of_an_earlier_version_are_kept(workspace):
+    """Their receipts have no digests of files."""
+    for path in workspace.results.glob("predictions/*/result.json"):
+        receipt = json.loads(path.read_text())
+        del receipt["files"], receipt["input"]
+        path.write_text(json.dumps(receipt))
+    before = workspace.receipts()
+    assert not workspace.run().rules
+    (workspace.results / "predictions/poly/poly_model.cif").write_bytes(b"")
+    assert workspace.run().rules == {"plan": 1, "predict": 1, "summary": 1, "check": 1}
+    after = workspace.receipts()
+    assert {name for name in before if after[name] != before[name]} == {"poly"}
+
+
 def test_without_sbatch_the_slurm_profile_says_so_at_once(tmp_path):
     workspace = new_workspace(tmp_path / "w", **SEQUENCES)
     path = os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if not shutil.which("sbatch", path=p))
