@@ -73,9 +73,7 @@ def simulate_jobs(config: RunConfig) -> None:
         batch = read_json(job)
         for item in batch["targets"]:
             for _, folder in folders_of(item):
-                files = [
-                    f"{folder}_{name}" for name in ("model.cif", "confidences.json.gz", "summary_confidences.json")
-                ]
+                files = [f"{folder}_{name}" for name in _FILES]
                 for name in files:
                     _write(paths.predictions / folder / name, {})
                 known = {name: {"bytes": 2, "sha256": ""} for name in files}

@@ -19,8 +19,8 @@ from pfold.features.tokens import count_tokens, tokenize
 from pfold.files import read_record, read_table, write_json, write_table
 from pfold.logs import progress, start_logging
 from pfold.predict.device import claim_npu
-from pfold.predict.identity import weights_files
-from pfold.predict.inputs import embed_missing, target_features
+from pfold.predict.identity import require_planned, run_identity, weights_files
+from pfold.predict.inputs import embed_missing, planned_features
 from pfold.predict.lock import RunningError, results_held
 from pfold.predict.outcome import classify, pardon, record_failures
 from pfold.predict.paths import RunPaths
@@ -43,7 +43,7 @@ from pfold.results.folder import copy_result
 from pfold.results.report import write_report
 from pfold.results.status import format_status, run_progress
 from pfold.results.tables import check_failures, summarise
-from pfold.search.store import AlignmentStore
+from pfold.search.store import AlignmentStore, alignment_id
 from pfold.targets.convert import write_protenix_json
 from pfold.targets.named_files import noting_files
 from pfold.targets.read import read_targets, target_files
@@ -86,12 +86,12 @@ def run_targets(config: RunConfig) -> None:
     use_components(config.components)
     files = target_files(list(config.targets))
     # Taken before the files are read: one that changes meanwhile is read again by the next run.
-    made_from = targets_source(config)
+    made_from, sources = targets_source(config), source_digests(files)
     with noting_files() as named:
         records = collect_targets(files, functools.partial(_check_target, config=config), config.max_tokens)
     write_targets(records, paths.targets)
     made = (paths.targets, paths.targets.with_suffix(".csv"))
-    end_stage(paths, TARGETS, made_from, made, sources=source_digests({*files, *named}))
+    end_stage(paths, TARGETS, made_from, made, sources=source_digests(named) | sources)
 
 
 def _check_target(target: Target, config: RunConfig) -> int:
@@ -149,6 +149,10 @@ def run_search(config: RunConfig, shard: str, cpus: int = 1) -> None:
 
     items = _job(config, "search", shard)["items"]
     queries = [Query(item["alignment_id"], item["sequence"], item["kind"], item["name"]) for item in items]
+    run = run_identity(config)
+    for query in queries:
+        now = alignment_id(query.sequence, run.search if query.kind == PROTEIN else run.rna_search)
+        require_planned(query.key, now, query.label)
     search_shard(queries, config.search, AlignmentStore(config.store / "alignments"), cpus)
     write_json(RunPaths(config.results).receipt("search", shard), {"alignments": sorted(q.key for q in queries)})
 
@@ -160,13 +164,14 @@ def run_features(config: RunConfig, shard: str, cpus: int = 1) -> None:
     paths = RunPaths(config.results)
     items = _job(config, "features", shard)["items"]
     targets = _targets_of([item["targets"][0]["folder"] for item in items], paths)
+    run = run_identity(config)
     if config.model.esm:
         embed_missing([targets[item["targets"][0]["folder"]] for item in items], config)
     for item in progress(items, "features", "target"):
         target = targets[item["targets"][0]["folder"]]
         try:
             if item["features_id"] not in store:
-                features = target_features(target, item["alignments"], config, cpus)
+                features = planned_features(target, item, run, config, cpus)
                 store.write(item["features_id"], features)
                 n_token, n_msa = len(features["token_index"]), distinct_rows(features["msa"])
                 logger.info("%s: %d tokens, %d alignment rows", target.name, n_token, n_msa)

@@ -30,7 +30,8 @@ from pfold.files import remove_leftovers
 from pfold.logs import Progress
 from pfold.predict.attempt import Attempt, StoppedError, begin_attempt
 from pfold.predict.buckets import atom_bucket
-from pfold.predict.inputs import embed_missing, target_features
+from pfold.predict.identity import require_planned, result_id, run_identity
+from pfold.predict.inputs import embed_missing, planned_features
 from pfold.predict.memory import GIB, WHOLE, Chunks, device_bytes, longest_target, memory_plan, most_targets
 from pfold.predict.model import Model, load_model
 from pfold.predict.noise import noise_seed
@@ -73,13 +74,18 @@ def run_batch(
 
     name, batch: a job of the plan; targets: by folder. A target that fails does not stop the others; one that an
     earlier attempt failed or died with is folded alone, after them.
-    Raises WeightsError where the checkpoint can't be loaded, StoppedError when told to stop (SIGTERM).
+    Raises WeightsError where the checkpoint can't be loaded, ChangedError where it or the settings are others than were
+    planned, StoppedError when told to stop (SIGTERM).
     """
     paths = RunPaths(config.results)
     with begin_attempt(paths.job("predict", name), paths.running / f"{name}.json") as attempt:
         outcome, missing = _sort_out(batch["targets"], paths, attempt)
         if not missing:
             return outcome
+        run = run_identity(config)
+        for item in missing:
+            now = result_id(targets[item["folder"]], item["features_id"], run, config)
+            require_planned(item["result_id"], now, item["name"])
         passes = cut_passes(missing, paths, config.targets_per_pass or most_targets(batch["bucket"]))
         bar = Progress(passes, f"bucket {batch['bucket']}", "pass")
         runner = _Runner(_load(config), targets, batch["bucket"], config, write_result, attempt, bar.note)
@@ -169,7 +175,7 @@ class _Runner:
         target = self.targets[item["folder"]]
         if self.config.model.esm:
             embed_missing([target], self.config)
-        features = target_features(target, item["alignments"], self.config)
+        features = planned_features(target, item, run_identity(self.config), self.config)
         store.write(item["features_id"], features)
         return store.read(item["features_id"])
 

@@ -4,12 +4,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pfold.config import RunConfig
+from pfold.errors import PfoldError
 from pfold.files import digest, file_digest, large_file_digest
 from pfold.search.store import alignment_id
 from pfold.targets.types import PROTEIN, RNA, Entity, Target
 from pfold.weights.esm import esm_file, esm_settings
 from pfold.weights.load import resolve_weights, weights_identity
 from pfold.weights.published import UNTRAINED
+
+
+class ChangedError(PfoldError):
+    """An input of a run that was replaced while it ran."""
+
+    retryable = True
+
 
 # Raised when a release changes the numbers of features or predictions, so that older ones are made anew.
 FEATURES_VERSION = 2
@@ -87,6 +95,15 @@ def _given(entity: Entity) -> list[list[str]] | str:
     if entity.templates is None or isinstance(entity.templates, Path):
         return "search"
     return [[_content(t.structure), t.chain, repr(t.residues)] for t in entity.templates]
+
+
+def require_planned(planned: str, now: str, what: str) -> None:
+    """Raises ChangedError where what a job is to make has another identity now than when it was planned."""
+    if planned != now:
+        raise ChangedError(
+            f"{what} has changed since the plan was made (databases, alignments, templates, weights or settings): "
+            "run the same command again, which makes a new plan"
+        )
 
 
 def target_seeds(target: Target, config: RunConfig) -> tuple[int, ...]:

@@ -1,8 +1,9 @@
 """A target's features from the stores of a run: alignments, templates and language-model embeddings."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,14 @@ from pfold.features.featurize import assemble, own_alignments, own_templates
 from pfold.features.language import esm_features
 from pfold.features.msa import NO_ALIGNMENT, ChainAlignments
 from pfold.files import atomic_file, digest, keyed_path
-from pfold.predict.identity import esm_identity, needs_search
+from pfold.predict.identity import (
+    RunIdentity,
+    entity_alignment,
+    esm_identity,
+    features_id,
+    needs_search,
+    require_planned,
+)
 from pfold.search.a3m import Alignment, query_only
 from pfold.search.store import AlignmentStore, TemplateHitStore
 from pfold.search.template_hits import TemplateHit, read_template_hits
@@ -40,6 +48,18 @@ def target_features(target: Target, keys: Sequence[str], config: RunConfig, cpus
     return features
 
 
+def planned_features(
+    target: Target, item: Mapping[str, Any], run: RunIdentity, config: RunConfig, cpus: int = 1
+) -> Features:
+    """`target_features` of a target of the plan, whose "features_id" and "alignments" `item` has.
+
+    Raises ChangedError where they would be others than were planned.
+    """
+    keys = [entity_alignment(entity, run, config) for entity in target.entities]
+    require_planned(item["features_id"], features_id(target, keys, run), target.name)
+    return target_features(target, item["alignments"], config, cpus)
+
+
 def target_alignments(target: Target, keys: Sequence[str], config: RunConfig) -> list[ChainAlignments]:
     """Alignments of each entity: the user's own, the search's, or none.
 
@@ -53,7 +73,10 @@ def target_alignments(target: Target, keys: Sequence[str], config: RunConfig) ->
             alignments[i] = NO_ALIGNMENT
         elif needs_search(entity, config):
             if key not in store and config.search.engine != "precomputed":
-                raise DamagedError(f"the alignment of chain {entity.ids[0]} is gone from the store {config.store}")
+                raise DamagedError(
+                    f"the search found no alignment of {entity.sequence[:20]}... ({len(entity.sequence)} residues), or "
+                    f"it is gone from the store {config.store}"
+                )
             found = store.read(key, entity.sequence)
             alignments[i] = ChainAlignments(unpaired=found, paired=found)
     return alignments

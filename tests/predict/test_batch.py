@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -5,6 +7,7 @@ from pfold import stages
 from pfold.errors import PfoldError
 from pfold.files import read_json
 from pfold.predict import batch as batches
+from pfold.predict.identity import ChangedError
 from pfold.predict.outcome import MAX_ATTEMPTS
 from pfold.predict.paths import RunPaths
 from pfold.results.tables import summarise
@@ -120,3 +123,14 @@ def test_a_bad_alignment_fails_its_target_only(tmp_path, monkeypatch):
     with pytest.raises(PfoldError, match=r"1 of 2 targets were not folded:\n  bad: bad_input: .*3 aligned columns"):
         stages.run_all(config)
     assert statuses(config)[0] == {"bad": "failed", "good": "done"}
+
+
+def test_what_has_changed_since_the_plan_is_not_folded_under_the_old_identity(run):
+    config, fold, _, _ = run
+    changed = dataclasses.replace(config, n_step=config.n_step + 1)
+    (job,) = RunPaths(config.results).jobs("predict")
+    with pytest.raises(ChangedError, match="c has changed since the plan was made"):
+        stages.run_predict(changed, job.stem)
+    assert not list(RunPaths(config.results).predictions.glob("*/result.json"))
+    fold(StandInModel())
+    assert set(statuses(config)[0].values()) == {"done"}

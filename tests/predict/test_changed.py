@@ -1,0 +1,50 @@
+"""What is replaced between the plan and the job that reads it is not kept under the identity of what was there."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from pfold import stages
+from pfold.predict.identity import ChangedError
+from pfold.predict.paths import RunPaths
+from tests.runs import make_config, write_fasta
+
+
+def test_a_database_that_is_replaced_is_not_searched_under_the_old_ones_name(tmp_path):
+    database = write_fasta(tmp_path / "db.fasta", hit="MKTAYIAKQRQISF")
+    search = {"engine": "jackhmmer", "databases": [str(database)]}
+    config = make_config(tmp_path, write_fasta(tmp_path / "p.fasta", a="MKTAYIAKQRQISFVK"), search=search)
+    stages.run_targets(config)
+    stages.run_plan(config)
+    write_fasta(database, hit="MKTAYIAKQRQISW")
+    (job,) = RunPaths(config.results).jobs("search")
+    with pytest.raises(ChangedError, match="a has changed since the plan was made"):
+        stages.run_search(config, job.stem)
+    assert not list(config.store.rglob("*.a3m"))
+
+
+def test_an_alignment_that_is_replaced_fails_its_target_until_the_next_plan(tmp_path):
+    own = tmp_path / "own.a3m"
+    own.write_text(">q\nMKTAYI\n>b\nMKTGYI\n")
+    chain = {"sequence": "MKTAYI", "count": 1, "unpairedMsaPath": "own.a3m"}
+    jobs = [{"name": "a", "sequences": [{"proteinChain": chain}]}, {"name": "b", "sequences": [{"ion": {"ion": "MG"}}]}]
+    (tmp_path / "j.json").write_text(json.dumps(jobs))
+    config = make_config(tmp_path, tmp_path / "j.json")
+    stages.run_targets(config)
+    stages.run_plan(config)
+    own.write_text(">q\nMKTAYI\n>b\nMKTHYI\n")
+    (job,) = RunPaths(config.results).jobs("features")
+    stages.run_features(config, job.stem)
+    assert len(list(config.store.rglob("*.npz"))) == 1
+    (failure,) = RunPaths(config.results).failures.glob("*.json")
+    assert "a has changed since the plan was made" in json.loads(failure.read_text())["message"]
+    before = pd.read_parquet(RunPaths(config.results).plan_table).set_index("name").features_id["a"]
+    stages.run_targets(config)
+    stages.run_plan(config)
+    table = pd.read_parquet(RunPaths(config.results).plan_table).set_index("name")
+    assert table.features_id["a"] != before
+    assert table.state["a"] == "fold"
+    for job in RunPaths(config.results).jobs("features"):
+        stages.run_features(config, job.stem)
+    assert len(list(config.store.rglob("*.npz"))) == 2
