@@ -71,6 +71,9 @@ def begin_run(config: RunConfig) -> list[str]:
     """
     config.search.check()
     weights_files(config)
+    target_files(list(config.targets))
+    if not config.results.is_dir():
+        return []
     try:
         with explained_os_errors(), results_held(config.results):
             return [f"{name}: its result is gone or damaged and will be made again" for name in settle_receipts(config)]

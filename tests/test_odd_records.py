@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -48,9 +49,10 @@ def component(atoms, bonds=(), columns="atom_id_1 atom_id_2 value_order"):
     return json.dumps(content | {"userCCD": text})
 
 
-def bond(first, second):
-    ends = {"entity1": 1, "copy1": 1, "position1": 1, "atom1": first}
-    return job(covalent_bonds=[ends | {"entity2": 1, "copy2": 1, "position2": 1, "atom2": second}])
+def bond(*atoms):
+    """Bonds from each atom of the first residue to the next."""
+    where = {"entity1": 1, "copy1": 1, "position1": 1, "entity2": 1, "copy2": 1, "position2": 1}
+    return job(covalent_bonds=[where | {"atom1": a, "atom2": b} for a, b in pairwise(atoms)])
 
 
 CARBONS = [("C1", "C"), ("C2", "C"), ("O1", "O")]
@@ -115,6 +117,10 @@ ODD: dict[str, tuple[str | bytes, str]] = {
     "same_name.json": (component([*CARBONS, ("C1", "C")]), "has atoms of one name: C1"),
     "self_bond.json": (component(CARBONS, ["C1 C1 SING"]), "binds atom C1 to itself"),
     "itself.json": (bond("CA", "CA"), "a bond joins atom CA of chain A, residue 1, to itself"),
+    "bond_twice.json": (
+        bond("CA", "CB", "CA"),
+        "the bond between CB of chain A, residue 1, and CA of chain A, residue 1, is given twice",
+    ),
     "star.json": (chain(unpairedMsa=f">q\n{SEQUENCE}\n>b\nMKTAYIAKQ*\n"), "row 2 (\"b\"): '*' is no letter of an a3m"),
     "digit.json": (chain(unpairedMsa=f">q\n{SEQUENCE}\n>b\nMKTAYIAKQ1\n"), "'1' is no letter of an a3m"),
     "tilde.json": (chain(unpairedMsa=f">q\n{SEQUENCE}\n>b\nMKTAYIAKQ~\n"), "'~' is no letter of an a3m"),

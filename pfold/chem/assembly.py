@@ -37,11 +37,16 @@ def build_assembly(target: Target) -> Assembly:
                 bonds.append(((len(chains), *first), (len(chains), *second)))
             chains.append(Chain(chain_id, entity.kind, number, copy, residues))
     number_of = {chain.id: i for i, chain in enumerate(chains)}
+    joined: set[frozenset[tuple[int, int, int]]] = set()
     for bond in target.bonds:
         ends = find_atom(chains, number_of, bond.first), find_atom(chains, number_of, bond.second)
         if ends[0] == ends[1]:
             ref = bond.first
             raise InputError(f"a bond joins atom {ref.atom} of chain {ref.chain}, residue {ref.position}, to itself")
+        if frozenset(ends) in joined:
+            atoms = [f"{r.atom} of chain {r.chain}, residue {r.position}" for r in (bond.first, bond.second)]
+            raise InputError(f"the bond between {', and '.join(atoms)}, is given twice")
+        joined.add(frozenset(ends))
         bonds.append(ends)
     return Assembly(tuple(chains), tuple(bonds))
 

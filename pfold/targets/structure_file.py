@@ -1,12 +1,15 @@
 """Structure files (PDB, mmCIF) as targets: what is in them is folded again, without their coordinates."""
 
+import logging
 from pathlib import Path
 
 import gemmi
 
 from pfold.errors import InputError
 from pfold.targets.fields import Draft, file_target_name, with_chain_ids
-from pfold.targets.types import DNA, ION, LIGAND, PROTEIN, RNA, AtomRef, Bond, Entity, Modification, Target
+from pfold.targets.types import DNA, ION, LIGAND, PROTEIN, RNA, AtomRef, Bond, Entity, Modification, Target, chain_ids
+
+logger = logging.getLogger(__name__)
 
 _KINDS = {
     gemmi.PolymerType.PeptideL: PROTEIN,
@@ -14,6 +17,8 @@ _KINDS = {
     gemmi.PolymerType.Dna: DNA,
     gemmi.PolymerType.Rna: RNA,
 }
+# Components of the CCD for atoms and ligands that nobody could name.
+_UNKNOWN_LIGANDS = frozenset(("UNX", "UNL"))
 _UNKNOWN = {PROTEIN: "X", DNA: "N", RNA: "N"}
 _STANDARD = {DNA: ("DA", "DC", "DG", "DT"), RNA: ("A", "C", "G", "U")}
 
@@ -45,7 +50,7 @@ def read_structure_file(content: str, path: Path) -> Target:
 def _parse(content: str, path: Path) -> gemmi.Structure:
     try:
         if path.name.removesuffix(".gz").lower().endswith((".pdb", ".ent")):
-            structure = gemmi.read_pdb_string(content)
+            structure = _read_pdb(content)
         else:
             structure = gemmi.make_structure_from_block(gemmi.cif.read_string(content).sole_block())
         structure.setup_entities()
@@ -56,11 +61,31 @@ def _parse(content: str, path: Path) -> gemmi.Structure:
     return structure
 
 
+def _read_pdb(content: str) -> gemmi.Structure:
+    """A PDB file; chains without an id, which end at TER, get free letters."""
+    structure = gemmi.read_pdb_string(content)
+    if not any(not chain.name.strip() for model in structure for chain in model):
+        return structure
+    structure = gemmi.read_pdb_string(content, split_chain_on_ter=True)
+    for model in structure:
+        taken = frozenset(chain.name for chain in model)
+        free = iter(chain_ids(len(model), taken))
+        for chain in model:
+            if not chain.name.strip() or chain.name.startswith(" "):
+                chain.name = next(free)
+    return structure
+
+
 def _entity(entity: gemmi.Entity | None, subchain: gemmi.ResidueSpan) -> Entity | None:
     if entity is None or entity.entity_type == gemmi.EntityType.Water:
         return None
     codes = tuple(residue.name for residue in subchain.first_conformer())
     if entity.entity_type != gemmi.EntityType.Polymer:
+        if _UNKNOWN_LIGANDS.issuperset(codes):
+            logger.warning(
+                "chain %s is left out: what %s is, is unknown", subchain.subchain_id(), ", ".join(set(codes))
+            )
+            return None
         single = len(codes) == 1 and len(subchain[0]) == 1
         return Entity(ION if single else LIGAND, "", (), codes=codes)
     kind = _KINDS.get(entity.polymer_type)
@@ -98,9 +123,11 @@ def _bonds(structure: gemmi.Structure, entities: tuple[Entity, ...]) -> list[Bon
         first, second = (end for end in ends if end is not None)
         neighbours = first.chain == second.chain and abs(first.position - second.position) == 1
         polymer = any(first.chain in e.ids and e.is_polymer for e in entities)
-        if {first.chain, second.chain} <= known and not (neighbours and polymer):
+        if {first.chain, second.chain} <= known and not (neighbours and polymer) and first != second:
             bonds.append(Bond(first, second))
-    return bonds
+    # Links to symmetry copies and of alternative conformations repeat others.
+    unique: dict[frozenset[AtomRef], Bond] = {frozenset((bond.first, bond.second)): bond for bond in bonds}
+    return list(unique.values())
 
 
 def _end(structure: gemmi.Structure, partner: gemmi.AtomAddress) -> AtomRef | None:

@@ -67,3 +67,26 @@ def test_files_that_cannot_be_folded_are_named(tmp_path):
     (found,) = read_records(tmp_path / "empty.pdb")
     assert isinstance(found, Rejection)
     assert "the first model has no polymer and no ligand" in found.reason
+
+
+def test_unknown_atoms_are_left_out_with_a_word(tmp_path, caplog):
+    unknown = "HETATM   16 UNK  UNX A 301      50.000   0.000   0.000  1.00  0.00           X\nEND\n"
+    (tmp_path / "s.pdb").write_text(PDB.replace("END\n", unknown))
+    (target,) = read_targets(tmp_path / "s.pdb")
+    assert [e.kind for e in target.entities] == [e.kind for e in read_targets(_plain(tmp_path))[0].entities]
+    assert "is left out: what UNX is, is unknown" in caplog.text
+
+
+def _plain(folder):
+    (folder / "plain.pdb").write_text(PDB)
+    return folder / "plain.pdb"
+
+
+def test_a_file_without_chain_ids_is_read(tmp_path):
+    lines = [line[:21] + " " + line[22:] if line.startswith(("ATOM", "HETATM")) else line for line in PDB.splitlines()]
+    (tmp_path / "blank.pdb").write_text("\n".join(line for line in lines if not line.startswith("SEQRES")) + "\n")
+    (target,) = read_targets(tmp_path / "blank.pdb")
+    # Without SEQRES the residues that are there are the sequence.
+    assert [(e.kind, e.sequence) for e in target.entities] == [("protein", "GSA"), ("dna", "GC"), ("ion", "")]
+    assert len(set(target.chain_ids)) == 3
+    assert count_tokens(target) == 15
