@@ -47,7 +47,7 @@ check: $(READY)
 unit: $(READY)
 	$(BIN)/pytest --ignore tests/cluster --ignore tests/resume
 
-# Every rule of the workflow, ended by every fault, and run again: several minutes.
+# Every rule of the workflow, ended by every fault, and run again; what has changed or was damaged: several minutes.
 test-resume: $(READY)
 	$(BIN)/pytest --numprocesses 2 tests/resume
 
