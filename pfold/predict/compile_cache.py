@@ -16,6 +16,7 @@ import platform
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,7 +62,8 @@ class GraphFile:
         if head == self._head(graph):
             return graph
         logger.warning("%s: the compiled graph is damaged and is made anew", self.path)
-        self.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.path.unlink()
         return None
 
     def write(self, graph: bytes) -> None:
@@ -116,6 +118,8 @@ def _keep(file: GraphFile, made: Path) -> None:
 
 
 _exchange: _Exchange | None = None
+# Threads of a process share MindSpore's count of compilations.
+_one_at_a_time = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -125,13 +129,14 @@ def graph_on_disk(signature: str) -> Iterator[None]:
     A cache that the user has set up by MindSpore's variables is left alone.
     """
     global _exchange
-    if _ENABLE in os.environ:
-        yield
-        return
-    if _exchange is None:
-        _exchange = _Exchange()
-    with _exchange.compilation(GraphFile(signature)):
-        yield
+    with _one_at_a_time:
+        if _ENABLE in os.environ:
+            yield
+            return
+        if _exchange is None:
+            _exchange = _Exchange()
+        with _exchange.compilation(GraphFile(signature)):
+            yield
 
 
 @contextlib.contextmanager
