@@ -16,6 +16,7 @@ from pfold.files import digest
 from pfold.predict.model import Model
 from pfold.targets.fasta import merge_chains
 from pfold.targets.types import AtomRef, Contact, Target, TemplateStructure
+from pfold.weights.layout import C_ESM
 from pfold.weights.load import load_weights
 from pfold.weights.published import model_settings
 from pfold.weights.untrained import untrained_weights
@@ -88,6 +89,9 @@ def main():
             settings, weights_of(settings, case.get("weights", "layout"), folder), case.get("dtype", "float32")
         )
         features = features_of(case, folder)
+        if settings.esm:
+            drawn = np.random.default_rng(3).standard_normal((len(features[0]["token_index"]), C_ESM))
+            features[0]["esm_token_embedding"] = drawn.astype(np.float32)
         options = {"n_cycle": 2, "n_step": 2, "n_sample": case.get("n_sample", 1), "logits": False}
         outputs = model.predict_batch(features, noise=[7 + i for i in range(len(features))], **options)
         coordinate = np.concatenate([out["coordinate"].reshape(-1) for out in outputs])
