@@ -115,7 +115,7 @@ def main() -> None:
         os.chdir(folder)
         pfold = [sys.executable, "-m", "pfold.cli"]
         snakemake = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"]
-        snakemake += ["--profile", REPOSITORY / "profiles/local", "--configfile", "my.yaml"]
+        snakemake += ["--configfile", "my.yaml", "--profile", REPOSITORY / "profiles/local"]
         print(f"{options.targets} targets\n\n| what | seconds | memory (GiB) |\n|---|---|---|")
         measured("read targets", [*snakemake, "--quiet", "--until", "targets"], folder)
         measured("plan", [*snakemake, "plan", "--quiet"], folder)
