@@ -232,7 +232,10 @@ def run_predict(config: RunConfig, batch: str, threads: int | None = None, profi
 
 
 def run_summary(config: RunConfig) -> None:
-    """Write the summary table and the report; what a run that failed has left of them goes."""
+    """Write the summary table and the report; what a run that failed has left of them goes.
+
+    Before every batch is finished they say what there is so far, and nothing is taken for done.
+    """
     paths = RunPaths(config.results)
     begin_stage(paths, SUMMARY)
     made_from = summary_source(paths)
@@ -241,7 +244,8 @@ def run_summary(config: RunConfig) -> None:
     report = write_report(table, config, paths.results / "report.html")
     for left in (paths.partial_summary, paths.partial_summary.with_suffix(".csv"), paths.partial_report):
         left.unlink(missing_ok=True)
-    end_stage(paths, SUMMARY, made_from, (paths.summary, paths.summary.with_suffix(".csv"), report))
+    if all(paths.receipt("predict", job.stem).is_file() for job in paths.jobs("predict")):
+        end_stage(paths, SUMMARY, made_from, (paths.summary, paths.summary.with_suffix(".csv"), report))
 
 
 def run_partial_summary(config: RunConfig) -> None:
