@@ -44,6 +44,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 # Exit code of `pfold plan-memory` where a target does not fit.
 EXIT_TOO_LARGE = 1
+# Exit code of a command that was stopped by Ctrl-C, as shells have it.
+EXIT_STOPPED = 130
 # Exit code of `pfold doctor` where something is missing.
 EXIT_UNFIT = 1
 
@@ -286,6 +288,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _run(args)
             sys.stdout.flush()
             return code
+    except KeyboardInterrupt:
+        print("pfold: stopped; what is finished is kept, and the same command goes on from there", file=sys.stderr)
+        return EXIT_STOPPED
     except BrokenPipeError:
         # Whoever read the output has seen enough (`pfold status | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -336,3 +336,6 @@ def run_rule(raw_config: Mapping[str, Any], log: str, stage: Callable[[RunConfig
     except PfoldError as error:
         logger.error("%s", error)
         sys.exit(exit_code(error))
+    except KeyboardInterrupt:
+        logger.warning("stopped; what is finished is kept, and the same command goes on from there")
+        sys.exit(1)

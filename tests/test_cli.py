@@ -64,3 +64,17 @@ def test_convert_writes_protenix_json(tmp_path, capsys):
     (tmp_path / "bad.json").write_text('[{"name": "x", "sequences": [{"peptide": {}}]}]')
     assert main(["convert", str(tmp_path / "bad.json"), str(tmp_path / "out.json")]) == 3
     assert '"peptide" is no kind of molecule' in capsys.readouterr().err
+
+
+def test_a_stopped_command_says_that_it_goes_on(tmp_path, monkeypatch, capsys):
+    fasta = write_fasta(tmp_path / "p.fasta", a="MKTAYI")
+    arguments = ["fold", str(fasta), "--results", str(tmp_path / "out"), "--weights", "untrained"]
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batches, "load_model", interrupted)
+    assert main(arguments) == 130
+    assert "stopped; what is finished is kept" in capsys.readouterr().err
+    monkeypatch.setattr(batches, "load_model", lambda *_: StandInModel())
+    assert main(arguments) == 0

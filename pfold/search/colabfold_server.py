@@ -8,11 +8,11 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pfold.errors import SearchError
+from pfold.errors import InputError, SearchError
 from pfold.files import digest, read_record, write_json
 from pfold.search.a3m import Alignment, parse_a3m, query_only
 from pfold.search.pairing import with_taxon
@@ -48,12 +48,20 @@ def search(
     note.unlink(missing_ok=True)
     found = {}
     for i, key in enumerate(keys):
-        alignment = query_only(sequences[key])
-        for text in answer.get(FIRST_QUERY + i, []):
-            rows = parse_a3m(text.splitlines(), sequences[key], f"{settings.server}'s answer")
-            alignment = alignment + Alignment(tuple(with_taxon(d) for d in rows.descriptions), rows.sequences)
-        found[key] = alignment.deduplicated().first(settings.max_hits + 1)
+        try:
+            found[key] = _merged(answer.get(FIRST_QUERY + i, []), sequences[key], settings)
+        except InputError as error:
+            logger.error("%s", error)
     return found
+
+
+def _merged(texts: Sequence[str], sequence: str, settings: SearchSettings) -> Alignment:
+    """The rows of a query's alignments. Raises InputError for one that is another sequence's."""
+    alignment = query_only(sequence)
+    for text in texts:
+        rows = parse_a3m(text.splitlines(), sequence, f"{settings.server}'s answer")
+        alignment = alignment + Alignment(tuple(with_taxon(d) for d in rows.descriptions), rows.sequences)
+    return alignment.deduplicated().first(settings.max_hits + 1)
 
 
 def _ticket(note: Path, server: str, sequences: list[str], sleep: Callable[[float], None]) -> str:

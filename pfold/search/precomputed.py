@@ -2,13 +2,16 @@
 
 import functools
 import gzip
+import logging
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pfold.errors import SearchError
+from pfold.errors import InputError, SearchError
 from pfold.search.a3m import Alignment, read_a3m
 from pfold.search.settings import SearchSettings
+
+logger = logging.getLogger(__name__)
 
 _SUFFIXES = (".a3m", ".a3m.gz")
 
@@ -50,7 +53,11 @@ def search(sequences: Mapping[str, str], settings: SearchSettings) -> Iterator[t
     """
     files = _files_by_query(settings.databases)
     for key, sequence in sequences.items():
-        found = [read_a3m(path, sequence) for path in files.get(sequence, [])]
+        try:
+            found = [read_a3m(path, sequence) for path in files.get(sequence, [])]
+        except InputError as error:
+            logger.error("%s", error)
+            continue
         if found:
             merged = functools.reduce(operator.add, found)
             yield key, merged.deduplicated().first(settings.max_hits + 1)

@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pfold.errors import SearchError, explain, is_disk_full
 from pfold.logs import progress
 from pfold.search import jackhmmer
 from pfold.search.a3m import Alignment
@@ -32,7 +33,7 @@ def search_shard(queries: Sequence[Query], settings: SearchSettings, store: Alig
         logger.info("%d of %d alignments are in the store already", len(queries) - len(missing), len(queries))
     labels = {query.key: query.label or query.key for query in missing}
     start = time.perf_counter()
-    for key, alignment in _search_all(missing, settings, store, cpus):
+    for key, alignment in _search_all(missing, labels, settings, store, cpus):
         store.write(key, alignment)
         now = time.perf_counter()
         if len(alignment) > 1:
@@ -43,22 +44,39 @@ def search_shard(queries: Sequence[Query], settings: SearchSettings, store: Alig
 
 
 def _search_all(
-    queries: Sequence[Query], settings: SearchSettings, store: AlignmentStore, cpus: int
+    queries: Sequence[Query], labels: Mapping[str, str], settings: SearchSettings, store: AlignmentStore, cpus: int
 ) -> Iterator[tuple[str, Alignment]]:
     """Alignments as they are found: one by one, or many at once, by what the engine does."""
-    rna = [query for query in queries if query.kind == RNA]
+    rna = {query.key: query.sequence for query in queries if query.kind == RNA}
     if rna:
         from pfold.search import nhmmer
 
-        for query in progress(rna, "search", "sequence"):
-            yield query.key, nhmmer.search(query.sequence, settings, cpus)
+        yield from _one_by_one(rna, labels, lambda sequence: nhmmer.search(sequence, settings, cpus))
     proteins = {query.key: query.sequence for query in queries if query.kind == PROTEIN}
     if proteins:
-        yield from _search_proteins(proteins, settings, store, cpus)
+        yield from _search_proteins(proteins, labels, settings, store, cpus)
+
+
+def _one_by_one(
+    sequences: Mapping[str, str], labels: Mapping[str, str], search: Callable[[str], Alignment]
+) -> Iterator[tuple[str, Alignment]]:
+    """Search sequence after sequence; what one raises is its own, and its targets then fail by name.
+
+    Raises SearchError where no search can run, OSError where the disk is full.
+    """
+    for key, sequence in progress(list(sequences.items()), "search", "sequence"):
+        try:
+            found = search(sequence)
+        except Exception as error:
+            if isinstance(error, SearchError) or is_disk_full(error):
+                raise
+            logger.error("%s: its search failed: %s", labels[key], explain(error), exc_info=error)
+            continue
+        yield key, found
 
 
 def _search_proteins(
-    proteins: Mapping[str, str], settings: SearchSettings, store: AlignmentStore, cpus: int
+    proteins: Mapping[str, str], labels: Mapping[str, str], settings: SearchSettings, store: AlignmentStore, cpus: int
 ) -> Iterator[tuple[str, Alignment]]:
     if settings.engine == "mmseqs2":
         from pfold.search import mmseqs
@@ -78,5 +96,4 @@ def _search_proteins(
         # The features of targets that no folder has an alignment of fail by name, and the others go on.
         yield from precomputed.search(proteins, settings)
     else:
-        for key, sequence in progress(list(proteins.items()), "search", "sequence"):
-            yield key, jackhmmer.search(sequence, settings, cpus)
+        yield from _one_by_one(proteins, labels, lambda sequence: jackhmmer.search(sequence, settings, cpus))

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from pfold.errors import ConfigError, InputError, SearchError
-from pfold.search import colabfold_server, mmseqs, nhmmer, precomputed
+from pfold.search import colabfold_server, mmseqs, nhmmer, precomputed, shard
+from pfold.search.a3m import query_only
 from pfold.search.database import load_database
 from pfold.search.pairing import species_of
 from pfold.search.settings import SearchSettings
@@ -238,3 +239,28 @@ def test_alignments_made_elsewhere_are_found_by_their_query(tmp_path):
     (tmp_path / "bad/x.a3m.gz").write_bytes(b"nonsense")
     with pytest.raises(SearchError, match="the alignment can't be read"):
         list(precomputed.search({"k": "MKTAYI"}, SearchSettings("precomputed", databases=(tmp_path / "bad",))))
+
+
+def test_a_sequence_that_a_search_can_not_take_harms_no_other(tmp_path, monkeypatch, caplog):
+    def search(sequence, *_):
+        if sequence == "ODD":
+            raise KeyError("surprise")
+        return query_only(sequence)
+
+    monkeypatch.setattr(shard.jackhmmer, "search", search)
+    store = AlignmentStore(tmp_path)
+    queries = [Query("aa", "MKT"), Query("bb", "ODD", label="odd"), Query("cc", "GGG")]
+    search_shard(queries, SearchSettings("jackhmmer"), store, 1)
+    assert [key in store for key in ("aa", "bb", "cc")] == [True, False, True]
+    assert "odd: its search failed: KeyError: 'surprise'" in caplog.text
+
+
+def test_a_bad_precomputed_alignment_harms_no_other(tmp_path, caplog):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.a3m").write_text(">q\nMKT\n>b\nM*T\n")
+    (tmp_path / "in/b.a3m").write_text(">q\nGGG\n")
+    found = dict(
+        precomputed.search({"a": "MKT", "b": "GGG"}, SearchSettings("precomputed", databases=(tmp_path / "in",)))
+    )
+    assert set(found) == {"b"}
+    assert "a.a3m, row 2 (\"b\"): '*' is no letter of an a3m" in caplog.text
