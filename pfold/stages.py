@@ -21,6 +21,7 @@ from pfold.logs import progress, start_logging
 from pfold.predict.device import claim_npu
 from pfold.predict.identity import require_planned, run_identity, weights_files
 from pfold.predict.inputs import embed_missing, planned_features
+from pfold.predict.killed import forget_killed_run
 from pfold.predict.lock import RunningError, results_held
 from pfold.predict.outcome import classify, pardon, record_failures
 from pfold.predict.paths import RunPaths
@@ -76,6 +77,7 @@ def begin_run(config: RunConfig) -> list[str]:
         return []
     try:
         with explained_os_errors(), results_held(config.results):
+            forget_killed_run(config.results)
             return [f"{name}: its result is gone or damaged and will be made again" for name in settle_receipts(config)]
     except RunningError as error:
         return [f"{error}. What that run leaves is not looked at"]

@@ -39,10 +39,10 @@ def check_fasta(path: Path, key: str, kind: str) -> None:
 
 def _check_letters(lines: list[bytes], where: str, kind: str) -> None:
     for line in lines:
-        if not line.replace(b"*", b"").replace(b"-", b"").isalpha():
+        if not line.translate(None, b"*-. \t").isalpha():
             raise ConfigError(f'{where} is no FASTA of sequences: "{_shown(line)}" is none')
-    letters = b"".join(lines).decode("ascii", "replace").upper()
-    if not letters.strip("*-"):
+    letters = b"".join(line.translate(None, b"*-. \t") for line in lines).decode("ascii", "replace").upper()
+    if not letters:
         raise ConfigError(f"{where} has no sequence in it")
     share = sum(letter in _NUCLEOTIDES for letter in letters) / len(letters)
     if kind == PROTEIN and share > _NUCLEOTIDE_SHARE:

@@ -176,16 +176,14 @@ def test_two_runs_from_one_checkout_and_two_in_one_folder(tmp_path):
     """Two users work from one checkout in folders of their own; of two runs in one results folder the second stops."""
     first, other = (new_workspace(tmp_path / name, **SEQUENCES) for name in ("first", "other"))
     running = [
-        subprocess.Popen(
-            w.command("--nolock"), cwd=w.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        subprocess.Popen(w.command(), cwd=w.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for w in (first, other)
     ]
     deadline = time.monotonic() + TIMEOUT
     while not (first.results / "receipts/targets.json").is_file():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    second = first.run("--nolock")
+    second = first.run()
     assert second.code != 0
     assert "results: another run is at work there (" in second.output
     fold = [sys.executable, "-m", "pfold.cli", "fold", "p.fasta", "--weights", "untrained"]

@@ -159,8 +159,8 @@ def test_after_a_killed_run_only_the_rest_is_done(workspace, folding):
     kept = newer(workspace.receipts(), before)
     assert 1 <= len(kept) < len(SEQUENCES)
 
-    # The profiles say so too: pfold's own lock is gone with the process that had it.
-    run = workspace.run("--rerun-incomplete", "--nolock")
+    # The same command: no lock is left, and no receipt is incomplete.
+    run = workspace.run()
     assert run.code == 0, run.output
     assert run.rules == {"predict": 1, "summary": 1, "check": 1}
     after = workspace.receipts()
