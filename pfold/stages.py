@@ -11,7 +11,7 @@ from typing import Any
 from pfold.chem.components import use_components
 from pfold.config import RunConfig, parse_config
 from pfold.config_file import with_paths
-from pfold.errors import InputError, PfoldError, exit_code, explain, explained_os_errors, is_disk_full
+from pfold.errors import ConfigError, InputError, PfoldError, exit_code, explain, explained_os_errors, is_disk_full
 from pfold.features.constraints import constraint_features
 from pfold.features.msa import distinct_rows
 from pfold.features.store import FeatureStore
@@ -73,6 +73,8 @@ def begin_run(config: RunConfig) -> list[str]:
     config.search.check()
     weights_files(config)
     target_files(list(config.targets))
+    if config.components is not None and not config.components.is_file():
+        raise ConfigError(f"components: {config.components} does not exist")
     if not config.results.is_dir():
         return []
     try:

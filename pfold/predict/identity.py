@@ -71,7 +71,13 @@ def entity_alignment(entity: Entity, run: RunIdentity, config: RunConfig) -> str
 
 
 def _content(own: Path | str | None) -> str:
-    return file_digest(own) if isinstance(own, Path) else own or ""
+    if not isinstance(own, Path):
+        return own or ""
+    try:
+        return file_digest(own)
+    except OSError as error:
+        # Its target's own trouble, which the features stage names.
+        return f"{own} can't be read ({error.strerror})"
 
 
 def needs_search(entity: Entity, config: RunConfig) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from pfold.config import RunConfig
-from pfold.errors import PfoldError
+from pfold.errors import PfoldError, explain
 from pfold.files import read_table
 from pfold.predict.identity import needs_search
 from pfold.predict.outcome import read_failure, read_receipt
@@ -60,7 +60,15 @@ def summarise(config: RunConfig) -> pd.DataFrame:
     plan = read_table(paths.plan_table, "make it with `pfold plan`").set_index("folder")
     rows: list[dict[str, Any]] = []
     for named in targets:
-        rows += target_rows(named, str(plan.at[named.folder, "result_id"]), config, paths)
+        try:
+            rows += target_rows(named, str(plan.at[named.folder, "result_id"]), config, paths)
+        except Exception as error:
+            reason = (
+                f"{paths.predictions / named.folder}: its result can't be read ({explain(error)}); remove the folder"
+            )
+            logger.error("%s: %s", named.target.name, reason, exc_info=error)
+            known = {"name": named.target.name, "folder": named.folder, "source": named.target.source}
+            rows.append(known | {"status": "failed", "reason": reason})
     rows += [_rejection_row(rejection) for rejection in rejections]
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(
         {"rank": "Int64", "seed": "Int64", "sample": "Int64", "bucket": "Int64", "n_msa": "Int64"}

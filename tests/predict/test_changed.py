@@ -48,3 +48,20 @@ def test_an_alignment_that_is_replaced_fails_its_target_until_the_next_plan(tmp_
     for job in RunPaths(config.results).jobs("features"):
         stages.run_features(config, job.stem)
     assert len(list(config.store.rglob("*.npz"))) == 2
+
+
+def test_an_alignment_that_is_gone_is_its_targets_own_failure(tmp_path):
+    own = tmp_path / "own.a3m"
+    own.write_text(">q\nMKTAYI\n")
+    chain = {"sequence": "MKTAYI", "count": 1, "unpairedMsaPath": "own.a3m"}
+    jobs = [{"name": "a", "sequences": [{"proteinChain": chain}]}, {"name": "b", "sequences": [{"ion": {"ion": "MG"}}]}]
+    (tmp_path / "j.json").write_text(json.dumps(jobs))
+    config = make_config(tmp_path, tmp_path / "j.json")
+    stages.run_targets(config)
+    own.unlink()
+    stages.run_plan(config)
+    (job,) = RunPaths(config.results).jobs("features")
+    stages.run_features(config, job.stem)
+    (failure,) = RunPaths(config.results).failures.glob("*.json")
+    assert "own.a3m: the alignment file does not exist" in json.loads(failure.read_text())["message"]
+    assert len(list(config.store.rglob("*.npz"))) == 1

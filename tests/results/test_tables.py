@@ -1,9 +1,11 @@
+import json
+
 import pandas as pd
 import pytest
 
 from pfold import stages
 from pfold.predict import batch as batches
-from pfold.results.tables import COLUMNS, TooManyFailedError, check_failures
+from pfold.results.tables import COLUMNS, TooManyFailedError, check_failures, summarise
 from tests.runs import StandInModel, make_config, write_fasta
 
 
@@ -49,3 +51,12 @@ def test_failures_above_the_limit_fail_the_run():
     check_failures(rows, 0.5)
     with pytest.raises(TooManyFailedError, match="1 of 2 targets were not folded:\n  b: oom: none left"):
         check_failures(rows, 0.4)
+
+
+def test_a_result_that_can_not_be_read_is_a_row_of_its_own(table):
+    _, config = table
+    path = config.results / "predictions/a/result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"samples": [{"odd": 1}]}))
+    rows = summarise(config).drop_duplicates("name").set_index("name")
+    assert rows.status.to_dict() == {"a": "failed", "b": "done", "bad": "rejected"}
+    assert "predictions/a: the result can't be read" in rows.reason["a"]

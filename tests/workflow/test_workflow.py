@@ -202,6 +202,7 @@ def test_bad_records_are_reported_and_the_others_go_on(workspace):
         ({"targets": ["gone.fasta"]}, "targets: gone.fasta does not exist"),
         ({"weights": "auto"}, "pfold weights fetch protenix_tiny_default_v0.5.0"),
         ({"weights": "gone.pt"}, "weights: gone.pt does not exist"),
+        ({"components": "gone.cif"}, "components: gone.cif does not exist"),
     ],
 )
 def test_mistakes_in_the_configuration_stop_the_run_with_a_message(tmp_path, monkeypatch, changes, message):
