@@ -59,4 +59,4 @@ def test_a_result_that_can_not_be_read_is_a_row_of_its_own(table):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"samples": [{"odd": 1}]}))
     rows = summarise(config).drop_duplicates("name").set_index("name")
     assert rows.status.to_dict() == {"a": "failed", "b": "done", "bad": "rejected"}
-    assert "predictions/a: the result can't be read" in rows.reason["a"]
+    assert "predictions/a: its result can't be read" in rows.reason["a"]
