@@ -89,8 +89,8 @@ def remove_leftovers(path: Path) -> None:
     """Remove what a killed `atomic_folder(path)` left; only for the one process that writes this folder."""
     if not path.parent.is_dir():
         return
-    # tempfile's names have eight of these letters: ".a.b.12345678.tmp" is a leftover of "a.b", not of "a".
-    leftover = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}\.(tmp|old)")
+    # tempfile's own part has no point: ".a.b.x1y2.tmp" is a leftover of "a.b", not of "a".
+    leftover = re.compile(rf"\.{re.escape(path.name)}\.[^.]+\.(tmp|old)")
     for found in path.parent.glob(f".{glob.escape(path.name)}.*"):
         if leftover.fullmatch(found.name):
             shutil.rmtree(found)

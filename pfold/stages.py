@@ -80,7 +80,8 @@ def begin_run(config: RunConfig) -> list[str]:
     try:
         with explained_os_errors(), results_held(config.results):
             forget_killed_run(config.results)
-            return [f"{name}: its result is gone or damaged and will be made again" for name in settle_receipts(config)]
+            lost = settle_receipts(config)
+            return [f"{name}: its result is {what} and will be made again" for name, what in lost.items()]
     except RunningError as error:
         return [f"{error}. What that run leaves is not looked at"]
 

@@ -59,20 +59,21 @@ class ReplacedError(PfoldError):
     """The run would replace results of other inputs."""
 
 
-def make_plan(config: RunConfig, copy_result: ResultCopier) -> None:
+def make_plan(config: RunConfig, copy_result: ResultCopier | None = None) -> None:
     """Write the plan of what is missing, from the table of targets; results under other names are copied.
 
-    Receipts of planned jobs are removed: what a planned job makes is missing, so an older receipt is out of date.
+    Without `copy_result` those are planned anew. Receipts of planned jobs are removed: what a planned job makes is missing,
+    so an older receipt is out of date.
     Raises ConfigError or WeightsError where databases or weights are missing, ReplacedError where results of other
     inputs are in the way.
     """
     paths = RunPaths(config.results)
     named, rejections = read_target_table(paths.targets)
     run = run_identity(config)
-    planned = plan_targets(named, config, run, paths)
+    planned = plan_targets(named, config, run, paths, copies=copy_result is not None)
     _refuse_replacing(planned, paths)
     for p in planned:
-        if p.result:
+        if p.result and copy_result:
             copy_result(paths.predictions / p.result, paths.predictions / p.named.folder, p.named.target)
     batches = cut_batches((p for p in planned if p.state == "fold"), config)
     # Shards in the order of batches, so that a batch waits for few of them, and the longest targets' come first.
@@ -119,11 +120,14 @@ def _is_result(folder: Path) -> bool:
 
 
 def plan_targets(
-    targets: Sequence[NamedTarget], config: RunConfig, run: RunIdentity, paths: RunPaths
+    targets: Sequence[NamedTarget], config: RunConfig, run: RunIdentity, paths: RunPaths, copies: bool = True
 ) -> list[PlannedTarget]:
-    """Identities, buckets, costs and states of all targets; equal ones are folded once and copied."""
+    """Identities, buckets, costs and states of all targets; equal ones are folded once and copied.
+
+    copies: whether results that are there under other names serve too.
+    """
     first: dict[str, PlannedTarget] = {}
-    elsewhere: dict[str, str] | None = None
+    elsewhere: dict[str, str] | None = None if copies else {}
     planned = []
     for named in targets:
         target = named.target

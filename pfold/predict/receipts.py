@@ -42,13 +42,13 @@ def end_stage(paths: RunPaths, stage: str, made_from: str, files: Iterable[Path]
     write_json(paths.stage_receipt(stage), {"from": made_from, "files": made, **more})
 
 
-def settle_receipts(config: RunConfig) -> list[str]:
-    """Remove the receipts that are no longer true; returns the names of targets whose results are lost.
+def settle_receipts(config: RunConfig) -> dict[str, str]:
+    """Remove the receipts that are no longer true; returns the targets whose results are lost: name -> gone or damaged.
 
     Raises ConfigError or WeightsError where targets, databases or weights are missing.
     """
     paths = RunPaths(config.results)
-    lost: list[str] = []
+    lost: dict[str, str] = {}
     checks: dict[str, Callable[[], bool]] = {
         TARGETS: lambda: _sources_are_the_same(config, paths),
         PLAN: lambda: _holds(paths, PLAN, plan_source(config, paths)) and not lost and inputs_are_there(config, paths),
@@ -148,8 +148,8 @@ def inputs_are_there(config: RunConfig, paths: RunPaths) -> bool:
     return True
 
 
-def lost_results(paths: RunPaths) -> list[str]:
-    """Names of targets that the plan or a batch's receipt calls settled, but whose results are gone or damaged.
+def lost_results(paths: RunPaths) -> dict[str, str]:
+    """Targets that the plan or a batch's receipt calls settled, but whose results are "gone" or "damaged", by name.
 
     A damaged receipt of a batch is removed.
     """
@@ -157,7 +157,7 @@ def lost_results(paths: RunPaths) -> list[str]:
         table = read_table(paths.plan_table, "it is made again")
     except PfoldError as error:
         logger.warning("%s", error)
-        return []
+        return {}
     settled = {""}
     for job in paths.jobs("predict"):
         receipt = paths.receipt("predict", job.stem)
@@ -165,11 +165,11 @@ def lost_results(paths: RunPaths) -> list[str]:
             settled.add(job.stem)
         else:
             receipt.unlink(missing_ok=True)
-    lost = []
+    lost = {}
     for row in table.to_dict("records"):
         failure = read_failure(paths.failures, row["folder"], row["result_id"])
         given_up = failure is not None and not failure.retryable
         done = is_done(paths.predictions / row["folder"], row["result_id"])
         if row["batch"] in settled and not given_up and not done:
-            lost.append(row["name"])
+            lost[row["name"]] = "damaged" if (paths.predictions / row["folder"]).exists() else "gone"
     return lost

@@ -1,6 +1,7 @@
 """Receipts say what is true, and are removed where it no longer is."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -29,7 +30,7 @@ def there(paths: RunPaths) -> list[str]:
 
 def test_all_receipts_of_a_finished_run_are_true(finished):
     config, paths = finished
-    assert settle_receipts(config) == []
+    assert settle_receipts(config) == {}
     assert there(paths) == list(STAGES)
 
 
@@ -88,7 +89,7 @@ def test_a_batch_without_its_receipt_takes_the_summarys(finished):
     config, paths = finished
     (job,) = paths.jobs("predict")
     paths.receipt("predict", job.stem).write_text("")
-    assert settle_receipts(config) == []
+    assert settle_receipts(config) == {}
     assert there(paths) == [TARGETS, PLAN]
     assert not paths.receipt("predict", job.stem).exists()
 
@@ -96,7 +97,8 @@ def test_a_batch_without_its_receipt_takes_the_summarys(finished):
 def test_a_lost_result_takes_the_plans_receipt_and_is_named(finished):
     config, paths = finished
     (paths.predictions / "b/b_model.cif").unlink()
-    assert settle_receipts(config) == ["b"]
+    shutil.rmtree(paths.predictions / "a")
+    assert settle_receipts(config) == {"a": "gone", "b": "damaged"}
     assert there(paths) == [TARGETS]
 
 
@@ -115,4 +117,4 @@ def test_a_given_up_target_is_no_lost_one(finished):
     paths.failures.mkdir(exist_ok=True)
     (paths.failures / "b.json").write_text(json.dumps(failure | {"result_id": receipt["result_id"]}))
     (paths.predictions / "b/b_model.cif").unlink()
-    assert settle_receipts(config) == []
+    assert settle_receipts(config) == {}

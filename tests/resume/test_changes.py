@@ -99,7 +99,7 @@ def test_a_result_whose_structure_is_gone_empty_or_damaged_is_folded_again(works
     run = workspace.run()
     assert run.code == 0, run.output
     for name in SEQUENCES:
-        assert f"{name}: its result is gone or damaged and will be made again" in run.output
+        assert f"{name}: its result is damaged and will be made again" in run.output
     after = workspace.receipts()
     assert all(after[name] > before[name] for name in SEQUENCES)
     assert not workspace.run().rules

@@ -67,7 +67,7 @@ def test_a_deleted_result_is_folded_again_and_no_other(workspace):
     run = workspace.run()
     assert run.code == 0, run.output
     assert run.rules == {"plan": 1, "predict": 1, "summary": 1, "check": 1}
-    assert "poly: its result is gone or damaged and will be made again" in run.output
+    assert "poly: its result is gone and will be made again" in run.output
     after = workspace.receipts()
     assert after.pop("poly") > before.pop("poly")
     assert after == before
