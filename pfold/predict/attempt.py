@@ -5,7 +5,6 @@ which targets may have been the cause. One that is told to stop takes the note a
 """
 
 import contextlib
-import errno
 import fcntl
 import logging
 import signal
@@ -16,11 +15,9 @@ from typing import Any
 
 from pfold.errors import PfoldError
 from pfold.files import read_record, write_json
+from pfold.predict.lock import NO_LOCKS
 
 logger = logging.getLogger(__name__)
-
-# What a file system without locks answers.
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class StoppedError(PfoldError):
@@ -83,6 +80,6 @@ def _lock(handle: Any, batch: str) -> None:
         logger.warning("batch %s: another process folds it; waiting for that", batch)
         fcntl.flock(handle, fcntl.LOCK_EX)
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
+        if error.errno not in NO_LOCKS:
             raise
         logger.warning("batch %s: the file system has no locks; see that no two jobs fold the same batch", batch)

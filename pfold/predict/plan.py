@@ -62,8 +62,8 @@ class ReplacedError(PfoldError):
 def make_plan(config: RunConfig, copy_result: ResultCopier | None = None) -> None:
     """Write the plan of what is missing, from the table of targets; results under other names are copied.
 
-    Without `copy_result` those are planned anew. Receipts of planned jobs are removed: what a planned job makes is missing,
-    so an older receipt is out of date.
+    Without `copy_result` those are planned anew. Receipts of planned jobs are removed: what a planned job makes is
+    missing, so an older receipt is out of date.
     Raises ConfigError or WeightsError where databases or weights are missing, ReplacedError where results of other
     inputs are in the way.
     """
