@@ -161,11 +161,23 @@ def test_results_of_an_earlier_version_are_kept(workspace):
 
 def test_without_sbatch_the_slurm_profile_says_so_at_once(tmp_path):
     workspace = new_workspace(tmp_path / "w", **SEQUENCES)
-    path = os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if not shutil.which("sbatch", path=p))
+    # All programs but SLURM's, which a folder may hold together with those that Snakemake needs.
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for folder in reversed(os.environ["PATH"].split(os.pathsep)):
+        for program in Path(folder).glob("*"):
+            if program.name != "sbatch":
+                (programs / program.name).unlink(missing_ok=True)
+                (programs / program.name).symlink_to(program)
     command = workspace.command("--profile", str(REPOSITORY / "profiles/slurm"))
     start = time.monotonic()
     done = subprocess.run(
-        command, cwd=workspace.folder, env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=TIMEOUT
+        command,
+        cwd=workspace.folder,
+        env=os.environ | {"PATH": str(programs)},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
     )
     assert done.returncode != 0
     assert "there is no sbatch here" in done.stdout + done.stderr
