@@ -94,3 +94,13 @@ def tiny_model():
     import pfold
 
     return pfold.load_model("protenix_tiny_default_v0.5.0", weights="untrained")
+
+
+@pytest.fixture
+def stand_in_here(tmp_path, monkeypatch):
+    """The test's own folder to work in, and a stand-in model that takes no time."""
+    from pfold.predict import batch
+    from tests.runs import StandInModel
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(batch, "load_model", lambda *_: StandInModel())

@@ -11,18 +11,14 @@ import pandas as pd
 import pytest
 
 from pfold.cli import main
-from pfold.predict import batch as batches
 from tests.conftest import REPOSITORY
-from tests.runs import StandInModel, write_fasta
+from tests.runs import write_fasta
 
 SEQUENCE = "MKTAYIAKQRQISFVKSHFSRQ"
 TINY = ["--model", "protenix_tiny_default_v0.5.0", "--weights", "untrained"]
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(batches, "load_model", lambda *_: StandInModel())
+pytestmark = pytest.mark.usefixtures("stand_in_here")
 
 
 def fold(*arguments: str) -> int:

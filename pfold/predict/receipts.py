@@ -15,7 +15,7 @@ from pfold.config import RunConfig
 from pfold.errors import PfoldError
 from pfold.features.store import FeatureStore
 from pfold.files import digest, file_digest, read_json, read_record, read_table, write_json
-from pfold.predict.identity import RunIdentity, run_identity
+from pfold.predict.identity import run_identity
 from pfold.predict.outcome import is_done, read_failure
 from pfold.predict.paths import RunPaths
 from pfold.search.store import AlignmentStore
@@ -101,14 +101,13 @@ def _sources_are_the_same(config: RunConfig, paths: RunPaths) -> bool:
     return all(_digest_of(Path(name)) == known for name, known in receipt["sources"].items())
 
 
-def plan_source(config: RunConfig, paths: RunPaths, run: RunIdentity | None = None) -> str:
+def plan_source(config: RunConfig, paths: RunPaths) -> str:
     """Hash of everything that the plan depends on, but results: targets, databases, weights and settings."""
-    run = run or run_identity(config)
     settings = [
         [config.model.name, *config.seeds, config.sampling(), config.keep, config.targets_per_pass],
         [config.max_tokens, config.buckets, config.device_bytes, str(config.store)],
     ]
-    return digest(__version__, _digest_of(paths.stage_receipt(TARGETS)), asdict(run), settings)
+    return digest(__version__, _digest_of(paths.stage_receipt(TARGETS)), asdict(run_identity(config)), settings)
 
 
 def summary_source(paths: RunPaths) -> str:
@@ -140,12 +139,11 @@ def inputs_are_there(config: RunConfig, paths: RunPaths) -> bool:
             failed = read_failure(paths.failures, item["folder"], item["result_id"]) is not None
             if item["features_id"] not in features and not failed:
                 return False
-    for job in paths.jobs("search"):
-        if done("search", job.stem) and config.search.engine != "precomputed":
-            waiting = any(not done("features", shard.stem) for shard in paths.jobs("features"))
-            if waiting and any(item["alignment_id"] not in alignments for item in read_json(job)["items"]):
-                return False
-    return True
+    # A folder of precomputed alignments need not have one for each sequence; features that are made need none.
+    if config.search.engine == "precomputed" or all(done("features", job.stem) for job in paths.jobs("features")):
+        return True
+    searched = [job for job in paths.jobs("search") if done("search", job.stem)]
+    return all(item["alignment_id"] in alignments for job in searched for item in read_json(job)["items"])
 
 
 def lost_results(paths: RunPaths) -> dict[str, str]:
@@ -167,9 +165,10 @@ def lost_results(paths: RunPaths) -> dict[str, str]:
             receipt.unlink(missing_ok=True)
     lost = {}
     for row in table.to_dict("records"):
+        folder = paths.predictions / row["folder"]
+        if row["batch"] not in settled or is_done(folder, row["result_id"]):
+            continue
         failure = read_failure(paths.failures, row["folder"], row["result_id"])
-        given_up = failure is not None and not failure.retryable
-        done = is_done(paths.predictions / row["folder"], row["result_id"])
-        if row["batch"] in settled and not given_up and not done:
-            lost[row["name"]] = "damaged" if (paths.predictions / row["folder"]).exists() else "gone"
+        if failure is None or failure.retryable:
+            lost[row["name"]] = "damaged" if folder.exists() else "gone"
     return lost

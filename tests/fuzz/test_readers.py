@@ -112,7 +112,7 @@ CONFIG = {
 }
 FASTA = f">a x\n{SEQUENCE}\n>b\nMKT:GGG\n>c\nAC(SEP)GT*\n"
 BOLTZ_FASTA = f">A|protein|empty\n{SEQUENCE}\n>B|smiles\nCCO\n>C|ccd\nNAG\n>D|dna\nACGT\n"
-CIF = PDB_CIF = """data_x
+CIF = """data_x
 loop_
 _atom_site.group_PDB
 _atom_site.id

@@ -11,6 +11,18 @@ from pfold.predict.paths import RunPaths
 from tests.runs import make_config, write_fasta
 
 
+def read_own_alignment(folder, alignment):
+    """A run that has read its targets, "a" with an alignment of its own, and "b": configuration and alignment."""
+    own = folder / "own.a3m"
+    own.write_text(alignment)
+    chain = {"sequence": "MKTAYI", "count": 1, "unpairedMsaPath": "own.a3m"}
+    jobs = [{"name": "a", "sequences": [{"proteinChain": chain}]}, {"name": "b", "sequences": [{"ion": {"ion": "MG"}}]}]
+    (folder / "j.json").write_text(json.dumps(jobs))
+    config = make_config(folder, folder / "j.json")
+    stages.run_targets(config)
+    return config, own
+
+
 def test_a_database_that_is_replaced_is_not_searched_under_the_old_ones_name(tmp_path):
     database = write_fasta(tmp_path / "db.fasta", hit="MKTAYIAKQRQISF")
     search = {"engine": "jackhmmer", "databases": [str(database)]}
@@ -25,13 +37,7 @@ def test_a_database_that_is_replaced_is_not_searched_under_the_old_ones_name(tmp
 
 
 def test_an_alignment_that_is_replaced_fails_its_target_until_the_next_plan(tmp_path):
-    own = tmp_path / "own.a3m"
-    own.write_text(">q\nMKTAYI\n>b\nMKTGYI\n")
-    chain = {"sequence": "MKTAYI", "count": 1, "unpairedMsaPath": "own.a3m"}
-    jobs = [{"name": "a", "sequences": [{"proteinChain": chain}]}, {"name": "b", "sequences": [{"ion": {"ion": "MG"}}]}]
-    (tmp_path / "j.json").write_text(json.dumps(jobs))
-    config = make_config(tmp_path, tmp_path / "j.json")
-    stages.run_targets(config)
+    config, own = read_own_alignment(tmp_path, ">q\nMKTAYI\n>b\nMKTGYI\n")
     stages.run_plan(config)
     own.write_text(">q\nMKTAYI\n>b\nMKTHYI\n")
     (job,) = RunPaths(config.results).jobs("features")
@@ -51,13 +57,7 @@ def test_an_alignment_that_is_replaced_fails_its_target_until_the_next_plan(tmp_
 
 
 def test_an_alignment_that_is_gone_is_its_targets_own_failure(tmp_path):
-    own = tmp_path / "own.a3m"
-    own.write_text(">q\nMKTAYI\n")
-    chain = {"sequence": "MKTAYI", "count": 1, "unpairedMsaPath": "own.a3m"}
-    jobs = [{"name": "a", "sequences": [{"proteinChain": chain}]}, {"name": "b", "sequences": [{"ion": {"ion": "MG"}}]}]
-    (tmp_path / "j.json").write_text(json.dumps(jobs))
-    config = make_config(tmp_path, tmp_path / "j.json")
-    stages.run_targets(config)
+    config, own = read_own_alignment(tmp_path, ">q\nMKTAYI\n")
     own.unlink()
     stages.run_plan(config)
     (job,) = RunPaths(config.results).jobs("features")
