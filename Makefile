@@ -24,7 +24,7 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -qq --disable-pip-version-check --no-deps --requirement requirements.lock
 	$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m pfold.ops.build || true
+	$(BIN)/python -m pfold.kernels.build || true
 	ln -sfn profiles/ascend-cluster ascend-cluster
 	@echo 'snakemake --profile ascend-cluster runs on your cluster, once its site block is yours: profiles/ascend-cluster'
 	@touch $@

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from synthetic import random_features
 
-from pfold.predict.memory import predicted_memory
+from pfold.inference.memory import predicted_memory
 from pfold.weights.published import model_settings
 
 FOLDER = Path(__file__).parent
@@ -37,7 +37,7 @@ DTYPES = ("float32", "bfloat16")
 SCALING = (128, 256, 512)
 SCALING_ROWS = 512
 SCALING_SETTINGS = {"n_cycle": 1, "n_step": 2, "n_sample": 1}
-LONGEST_OF_REFERENCE = 256
+MAX_REFERENCE_TOKENS = 256
 
 
 def fold(features: Path, model: str, dtype: str, rows: int, settings: dict[str, int]) -> dict[str, float]:
@@ -114,7 +114,7 @@ def scaling_table(lengths: Sequence[int], reference: Sequence[Path] | None, mode
             features = random_features(n_token, SCALING_ROWS)
             np.savez(file, **features)
             runs: dict[str, dict[str, float]] = {}
-            if reference and n_token <= LONGEST_OF_REFERENCE:
+            if reference and n_token <= MAX_REFERENCE_TOKENS:
                 runs["reference, float32"] = fold_reference(reference, file, model, 0, SCALING_SETTINGS)
             for dtype in DTYPES:
                 sizes = n_token, len(features["ref_pos"]), SCALING_ROWS, SCALING_SETTINGS["n_sample"]
@@ -144,14 +144,14 @@ def main() -> None:
     parser.add_argument("--reference", type=Path, nargs=2, metavar=("PYTHON", "SCRIPT"), help="the reference, if here")
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=0, help="alignment rows to keep (default: all)")
+    parser.add_argument("--rows", type=int, default=0, help="MSA rows to keep (default: all)")
     for name, default in SETTINGS.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--scaling", type=int, nargs="*", default=SCALING, help="lengths of the scaling table")
     parser.add_argument("--output", type=Path, default=FOLDER / "measured.md")
     options = parser.parse_args()
     stored = np.load(options.features)
-    size = f"{len(stored['token_index'])} tokens, {len(stored['ref_pos'])} atoms, {len(stored['msa'])} alignment rows"
+    size = f"{len(stored['token_index'])} tokens, {len(stored['ref_pos'])} atoms, {len(stored['msa'])} MSA rows"
     settings = {name: getattr(options, name) for name in SETTINGS}
     operators = [sys.executable, str(FOLDER / "operators.py"), "--tokens", str(len(stored["token_index"]))]
     operators += ["--rows", str(len(stored["msa"]))]
@@ -161,7 +161,7 @@ def main() -> None:
         f"## Folds of {size}; {settings}, all rows in every cycle",
         "Seconds; total is without compile; medians of runs in turn.",
         fold_table(options.features, options.reference, options.models, options.repeat, options.rows, settings),
-        f"## Scaling: {options.models[0]}, {SCALING_ROWS} alignment rows; {SCALING_SETTINGS}",
+        f"## Scaling: {options.models[0]}, {SCALING_ROWS} MSA rows; {SCALING_SETTINGS}",
         "One fold each of a random protein.",
         scaling_table(options.scaling, options.reference, options.models[0]),
         "## Operators",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from cases import all_cases
 
-import pfold.ops as kernels
+from pfold import kernels
 
 MATRIX_SIZE = 2048
 N_SAMPLE = 5
@@ -41,9 +41,9 @@ def backend() -> str:
     """Which operators run, and for which instruction set."""
     if kernels.backend() != "cpu":
         return f"backend {kernels.backend()}"
-    from pfold.ops import cpu
+    from pfold.kernels.library import instruction_set
 
-    return f"fused operators for {cpu.instruction_set()}"
+    return f"fused operators for {instruction_set()}"
 
 
 def table(tokens: int, rows: int, dtypes: list[str], repeat: int) -> str:
@@ -51,7 +51,7 @@ def table(tokens: int, rows: int, dtypes: list[str], repeat: int) -> str:
     flops, copied = machine_limits()
     lines = [
         f"Limits measured by numpy: {flops / 1e9:.0f} GFLOP/s (float32 product), {copied / 1e9:.0f} GB/s (copy).",
-        f"N_token {tokens}, {rows} alignment rows, {N_SAMPLE} samples; {backend()}; median of {repeat}.",
+        f"N_token {tokens}, {rows} MSA rows, {N_SAMPLE} samples; {backend()}; median of {repeat}.",
         "",
         "| operator | dtype | ms | GFLOP/s | of the float32 limit | GB/s |",
         "|---|---|---|---|---|---|",

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 import yaml
+from pfold.run.outcome import RECEIPT, folders_of
 
 from pfold.config import RunConfig, load_config
 from pfold.files import read_json
-from pfold.predict.outcome import RECEIPT, folders_of
-from pfold.predict.paths import RunPaths
+from pfold.run.paths import RunPaths
 
 REPOSITORY = Path(__file__).parent.parent
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"

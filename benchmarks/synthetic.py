@@ -8,14 +8,14 @@ import sys
 import numpy as np
 
 from pfold.features.featurize import featurize
-from pfold.targets.fasta import merge_chains
+from pfold.targets.formats.fasta import merge_chains
 from pfold.targets.types import Target
 
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
 
 
 def random_features(n_token: int, n_msa: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Features of a protein of n_token residues with n_msa alignment rows, the query first."""
+    """Features of a protein of n_token residues with n_msa MSA rows, the query first."""
     generator = np.random.default_rng(seed)
     sequence = "".join(generator.choice(list(RESIDUES), n_token))
     features = featurize(Target("random", merge_chains([sequence])))

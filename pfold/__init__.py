@@ -6,6 +6,11 @@ __version__ = "0.1.0"
 __all__ = ["featurize", "load_model", "read_targets"]
 
 
+def __dir__() -> list[str]:
+    """The public functions among the module's own names."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Import the public functions when they are first used: MindSpore and RDKit take seconds to load."""
     if name == "featurize":
@@ -13,7 +18,7 @@ def __getattr__(name: str) -> Any:
 
         return featurize
     if name == "load_model":
-        from pfold.predict.model import load_model
+        from pfold.inference.model import load_model
 
         return load_model
     if name == "read_targets":

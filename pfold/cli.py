@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import shtab
+
 from pfold import __version__
 from pfold.config import RunConfig, load_config, parse_config
 from pfold.config_file import layered_config
 from pfold.errors import REASONS, ConfigError, PfoldError, WeightsError, exit_code, explained_os_errors
 from pfold.logs import start_logging
+from pfold.project import CONFIGURATION, init_project, workflow_command
 from pfold.strict_yaml import load_yaml
 
 
@@ -19,11 +22,13 @@ def build_parser() -> argparse.ArgumentParser:
     """The argument parser of `pfold`."""
     parser = argparse.ArgumentParser(prog="pfold", description="Protein structure prediction in MindSpore.")
     parser.add_argument("--version", action="version", version=f"pfold {__version__}")
+    completion = "print the completion script of a shell, to be sourced: pfold --print-completion bash"
+    shtab.add_argument_to(parser, "--print-completion", help=completion)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_fold(commands)
     for name, what, argument in _STAGES:
         command = commands.add_parser(name, help=what, description=what)
-        command.add_argument("--config", type=Path, default=Path("config/config.yaml"), help="configuration file")
+        command.add_argument("--config", type=Path, default=_default_config(), help="(default: %(default)s)")
         if name in _OF_RESULTS:
             command.add_argument(
                 "--results", type=Path, help="a results folder, of `pfold fold` too, instead of --config"
@@ -36,10 +41,17 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument("--profile", type=Path, help="folder to write MindSpore's profile of the run to")
         if name == "retry":
             command.add_argument("--reason", choices=REASONS, help="only targets that failed for this reason")
+    _add_project(commands)
     _add_convert(commands)
     _add_weights(commands)
     _add_plan_memory(commands)
     return parser
+
+
+def _default_config() -> Path:
+    """That of `pfold init` in the working directory, or where there is none the repository's."""
+    own = Path(CONFIGURATION)
+    return own if own.is_file() else Path("config") / CONFIGURATION
 
 
 # Exit code of `pfold plan-memory` where a target does not fit.
@@ -99,6 +111,17 @@ def _add_fold(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     fold.add_argument("--cpus", type=int, default=os.cpu_count() or 1, help="search threads (default: all)")
 
 
+def _add_project(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "write a commented configuration and the profiles into a folder"
+    init = commands.add_parser("init", help=what, description=what)
+    init.add_argument("folder", type=Path, help="folder to work in; it is made where it does not exist")
+    what = "run the workflow with Snakemake"
+    run = commands.add_parser("run", help=what, description=what)
+    run.add_argument("--config", type=Path, default=_default_config(), help="(default: %(default)s)")
+    run.add_argument("--profile", default="local", help="name or folder of a Snakemake profile (default: %(default)s)")
+    run.add_argument("arguments", nargs="*", metavar="-- ARGUMENT", help="Snakemake's own, such as: -- plan --dry-run")
+
+
 def _add_convert(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     what = "write targets of any format as Protenix JSON"
     convert = commands.add_parser("convert", help=what, description=what)
@@ -130,28 +153,28 @@ def _add_plan_memory(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     plan.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="(default: %(default)s)")
     plan.add_argument("--tokens", type=int, required=True, help="tokens of the target, padded to its bucket")
     plan.add_argument("--atoms", type=int, help="atoms of the target (default: 8 a token)")
-    plan.add_argument("--msa", type=int, default=1, help="alignment rows (default: 1)")
+    plan.add_argument("--msa", type=int, default=1, help="MSA rows (default: 1)")
     plan.add_argument("--samples", type=int, help="samples a seed (default: the model's)")
     plan.add_argument("--device-bytes", type=float, help="memory of the device (default: this machine's)")
 
 
 def _run_plan_memory(args: argparse.Namespace) -> int:
-    from pfold.predict.buckets import FEWEST_ATOMS_PER_TOKEN
-    from pfold.predict.memory import GIB, device_bytes, longest_target, memory_plan, targets_together
+    from pfold.inference.buckets import MIN_ATOMS_PER_TOKEN
+    from pfold.inference.memory import GIB, Sizes, device_bytes, longest_target, memory_plan, targets_together
     from pfold.weights.published import model_settings
 
     model = model_settings(args.model)
-    n_atom = args.atoms or FEWEST_ATOMS_PER_TOKEN * args.tokens
-    n_sample = args.samples or model.n_sample
+    n_atom = args.atoms or MIN_ATOMS_PER_TOKEN * args.tokens
+    sizes = Sizes(args.tokens, n_atom, args.msa, args.samples or model.n_sample)
     device = device_bytes(args.device_bytes)
-    plan = memory_plan(model, args.dtype, args.tokens, n_atom, args.msa, n_sample, 1, device)
+    plan = memory_plan(model, args.dtype, sizes, device)
     for stage in ("trunk", "diffusion", "confidence", "peak"):
         print(f"{stage}\t{getattr(plan, stage) / GIB:.2f} GiB")
     if plan.peak > device:
-        longest = longest_target(model, args.dtype, args.msa, n_sample, device)
+        longest = longest_target(model, args.dtype, sizes, device)
         print(f"does not fit into {device / GIB:.1f} GiB; the longest target that would has {longest} tokens")
         return EXIT_TOO_LARGE
-    together = targets_together(model, args.dtype, args.tokens, n_atom, args.msa, n_sample, device)
+    together = targets_together(model, args.dtype, sizes, device)
     print(f"fits into {device / GIB:.1f} GiB: {plan.chunks}; targets in one pass: {together}")
     return 0
 
@@ -199,10 +222,11 @@ def _put(keys: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _run_weights(args: argparse.Namespace) -> None:
+    from pfold.checkpoints import published, published_names
     from pfold.weights.convert import convert_checkpoint
     from pfold.weights.fetch import fetch_weights
     from pfold.weights.load import cache_folder, cached_file
-    from pfold.weights.verify import published, published_names, verify_checkpoint
+    from pfold.weights.verify import verify_checkpoint
 
     if args.action == "fetch":
         print(fetch_weights(published(args.model), sha256=args.sha256))
@@ -272,7 +296,14 @@ def _run(args: argparse.Namespace) -> int:
         findings = inspect_machine(_config_of(args))
         print(format_findings(findings))
         return 0 if all(finding.good for finding in findings) else EXIT_UNFIT
-    if args.command == "weights":
+    if args.command == "init":
+        for path in init_project(args.folder):
+            print(path)
+    elif args.command == "run":
+        command = workflow_command(args.config, args.profile, args.arguments)
+        # Snakemake takes this process's place, so that signals and exit codes are its own.
+        os.execv(command[0], command)
+    elif args.command == "weights":
         _run_weights(args)
     else:
         _run_stage(args)

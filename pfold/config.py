@@ -4,7 +4,7 @@ import datetime
 import difflib
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +15,8 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 from pfold.config_file import read_config
 from pfold.errors import ConfigError
-from pfold.search.settings import SearchSettings, TemplateSettings
+from pfold.msa.settings import SearchSettings
+from pfold.templates.settings import TemplateSettings
 from pfold.weights.published import AUTO, UNTRAINED, ModelSettings, model_settings
 
 
@@ -58,6 +59,7 @@ class RunConfig:
     keep: str
     max_failed: float
     search: SearchSettings
+    templates: TemplateSettings
     batch: BatchSettings
     keys: Mapping[str, Any] = field(repr=False)
     """The configuration as it was given, paths relative to the working directory."""
@@ -116,14 +118,13 @@ def parse_config(raw: Mapping[str, Any], source: str = "the configuration") -> R
     if isinstance(value["targets"], str):
         value["targets"] = [value["targets"]]
     model = model_settings(value["model"])
-    search = value["search"]
     if max(value["buckets"]) < value["max_tokens"]:
         raise ConfigError(
             f"{source}: max_tokens is {value['max_tokens']} but the largest of buckets is {max(value['buckets'])}; "
             "add a bucket or lower max_tokens"
         )
     results = Path(value["results"])
-    use_msa = _chosen(value["use_msa"], model.use_msa)
+    use_msa = model.use_msa if value["use_msa"] is None else value["use_msa"]
     if value["use_templates"] and not model.n_template_block:
         raise ConfigError(
             f"{source}: use_templates is true, but {model.name} takes no templates; use a v1.0.0 or v2 model"
@@ -145,15 +146,16 @@ def parse_config(raw: Mapping[str, Any], source: str = "the configuration") -> R
         msa_rows=value["msa_rows"],
         msa_pair_as_unpair=value["msa_pair_as_unpair"],
         use_msa=use_msa,
-        use_rna_msa=use_msa and _chosen(value["use_rna_msa"], model.use_rna_msa),
-        use_templates=_chosen(value["use_templates"], model.n_template_block > 0),
+        use_rna_msa=use_msa and (model.use_rna_msa if value["use_rna_msa"] is None else value["use_rna_msa"]),
+        use_templates=model.n_template_block > 0 if value["use_templates"] is None else value["use_templates"],
         max_tokens=value["max_tokens"],
         buckets=tuple(sorted(value["buckets"])),
         device_bytes=value["device_bytes"],
         targets_per_pass=value["targets_per_pass"],
         keep=value["keep"],
         max_failed=value["max_failed"],
-        search=_search_settings(search, source),
+        search=_search_settings(value["search"]),
+        templates=_template_settings(value["search"]["templates"], source),
         batch=BatchSettings(**value["batch"]),
         keys=dict(raw),
     )
@@ -165,23 +167,32 @@ def _esm_weights(value: Mapping[str, Any]) -> str:
     return UNTRAINED if both_left else str(value["esm_weights"])
 
 
-def _chosen(value: bool | None, default: bool) -> bool:
-    return default if value is None else value
-
-
 def _path(value: str | None) -> Path | None:
     return Path(value).expanduser() if value else None
 
 
-def _search_settings(search: Mapping[str, Any], source: str) -> SearchSettings:
-    templates = search["templates"]
+def _search_settings(search: Mapping[str, Any]) -> SearchSettings:
+    return SearchSettings(
+        engine=search["engine"],
+        databases=_paths(search["databases"]),
+        rna_databases=_paths(search["rna_databases"]),
+        server=search["server"].rstrip("/"),
+        n_iterations=search["n_iterations"],
+        e_value=search["e_value"],
+        max_hits=search["max_hits"],
+    )
+
+
+def _paths(values: Sequence[str]) -> tuple[Path, ...]:
+    return tuple(Path(value).expanduser() for value in values)
+
+
+def _template_settings(templates: Mapping[str, Any], source: str) -> TemplateSettings:
     try:
         max_date = datetime.date.fromisoformat(templates["max_date"])
     except ValueError as error:
         raise ConfigError(f'{source}: "search.templates.max_date": {error}') from None
-    paths = {key: tuple(Path(p).expanduser() for p in search[key]) for key in ("databases", "rna_databases")}
-    settings = TemplateSettings(_path(templates["seqres"]), _path(templates["mmcif"]), max_date)
-    return SearchSettings(**{**search, **paths, "server": search["server"].rstrip("/"), "templates": settings})
+    return TemplateSettings(_path(templates["seqres"]), _path(templates["mmcif"]), max_date)
 
 
 def _importance(error: ValidationError) -> tuple[bool, list[str]]:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from pfold.config import RunConfig
 from pfold.errors import PfoldError
-from pfold.predict.identity import weights_files
-from pfold.predict.memory import GIB, device_bytes, longest_target
+from pfold.inference.memory import GIB, Sizes, device_bytes, longest_target
+from pfold.run.identity import check_databases, database_files, weights_files
 from pfold.targets.read import target_files
 
 # Less free space (bytes) than this where results or the store are is worth a complaint.
-_FEWEST_FREE = 2 * GIB
+_MIN_FREE = 2 * GIB
 
 
 @dataclass(frozen=True)
@@ -73,24 +73,24 @@ def _device(config: RunConfig, devices: Path = Path("/dev")) -> Iterator[str]:
 
 
 def _operators(config: RunConfig) -> Iterator[str]:
-    from pfold import ops
+    from pfold import kernels
 
-    backend = ops.backend()
+    backend = kernels.backend()
     if backend == "reference":
         raise PfoldError(
             "only MindSpore's own operators, which are slow and need much memory: install a C++ compiler (g++), then "
-            "run `python -m pfold.ops.build`"
+            "run `python -m pfold.kernels.build`"
         )
     yield f"{backend} ({config.dtype})"
     if backend == "cpu":
-        from pfold.ops import cpu
+        from pfold.kernels.library import LIBRARY, instruction_set
 
-        yield f"compiled for {cpu.instruction_set()}: {cpu.LIBRARY}"
+        yield f"compiled for {instruction_set()}: {LIBRARY}"
 
 
 def _memory(config: RunConfig) -> Iterator[str]:
     device = device_bytes(config.device_bytes)
-    longest = longest_target(config.model, config.dtype, 1, config.n_sample, device)
+    longest = longest_target(config.model, config.dtype, Sizes(0, 0, 1, config.n_sample), device)
     if longest < min(config.buckets):
         raise PfoldError(f"{device / GIB:.1f} GiB are too little for {config.model.name}")
     yield f"{device / GIB:.1f} GiB: targets of up to {longest} tokens without an alignment"
@@ -110,9 +110,9 @@ def _weights(config: RunConfig) -> Iterator[str]:
 
 
 def _databases(config: RunConfig) -> Iterator[str]:
-    config.search.check()
+    check_databases(config)
     yield config.search.engine
-    for path in config.search.files():
+    for path in database_files(config):
         yield str(path)
 
 
@@ -123,6 +123,6 @@ def _writable(folder: Path) -> Iterator[str]:
         existing = existing.parent
     with tempfile.NamedTemporaryFile(prefix=".pfold-doctor-", dir=existing):
         free = shutil.disk_usage(existing).free
-    if free < _FEWEST_FREE:
+    if free < _MIN_FREE:
         raise PfoldError(f"{folder}: only {free / GIB:.1f} GiB are free")
     yield f"{folder}: writable, {free / GIB:.0f} GiB free"

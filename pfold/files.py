@@ -139,11 +139,6 @@ def read_unpacked(path: Path, most: int = MAX_UNPACKED) -> bytes:
     return content
 
 
-def keyed_path(folder: Path, key: str, suffix: str) -> Path:
-    """Where a key's file is in a store, in one of 256 subfolders."""
-    return folder / key[:2] / f"{key}{suffix}"
-
-
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     with atomic_file(path) as temporary:

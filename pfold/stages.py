@@ -11,22 +11,29 @@ from typing import Any
 from pfold.chem.components import use_components
 from pfold.config import RunConfig, parse_config
 from pfold.config_file import with_paths
-from pfold.errors import ConfigError, InputError, PfoldError, exit_code, explain, explained_os_errors, is_disk_full
+from pfold.errors import ConfigError, InputError, PfoldError, exit_code, explained_os_errors, is_disk_full
 from pfold.features.constraints import constraint_features
 from pfold.features.msa import distinct_rows
 from pfold.features.store import FeatureStore
 from pfold.features.tokens import count_tokens, tokenize
 from pfold.files import read_record, read_table, write_json, write_table
 from pfold.logs import progress, start_logging
-from pfold.predict.device import claim_npu
-from pfold.predict.identity import require_planned, run_identity, weights_files
-from pfold.predict.inputs import embed_missing, planned_features
-from pfold.predict.killed import forget_killed_run
-from pfold.predict.lock import RunningError, results_held
-from pfold.predict.outcome import classify, pardon, record_failures
-from pfold.predict.paths import RunPaths
-from pfold.predict.plan import make_plan
-from pfold.predict.receipts import (
+from pfold.msa.engines.engine import Query
+from pfold.msa.shard import search_shard
+from pfold.msa.store import AlignmentStore
+from pfold.report.page import write_report
+from pfold.report.status import format_status, run_progress
+from pfold.report.tables import check_failures, summarise
+from pfold.run.failures import FailureStore
+from pfold.run.identity import check_databases, require_planned, run_identity, searched_alignment, weights_files
+from pfold.run.inputs import embed_missing, planned_features
+from pfold.run.jobs import FEATURES, JOB_KINDS, PREDICT, SEARCH, read_batch, read_features_shard, read_search_shard
+from pfold.run.killed import forget_killed_run
+from pfold.run.lock import RunningError, results_held
+from pfold.run.npu import claim_npu
+from pfold.run.paths import RunPaths
+from pfold.run.plan import make_plan
+from pfold.run.receipts import (
     CHECK,
     PLAN,
     SUMMARY,
@@ -40,11 +47,6 @@ from pfold.predict.receipts import (
     summary_source,
     targets_source,
 )
-from pfold.results.folder import copy_result
-from pfold.results.report import write_report
-from pfold.results.status import format_status, run_progress
-from pfold.results.tables import check_failures, summarise
-from pfold.search.store import AlignmentStore, alignment_id
 from pfold.targets.convert import write_protenix_json
 from pfold.targets.named_files import noting_files
 from pfold.targets.read import read_targets, target_files
@@ -70,7 +72,7 @@ def begin_run(config: RunConfig) -> list[str]:
     Receipts that are no longer true are removed, unless another run is at work in the folder.
     Raises ConfigError or WeightsError where targets, databases or weights are missing.
     """
-    config.search.check()
+    check_databases(config)
     weights_files(config)
     target_files(list(config.targets))
     if config.components is not None and not config.components.is_file():
@@ -132,17 +134,9 @@ def run_plan(config: RunConfig) -> None:
     paths = RunPaths(config.results)
     begin_stage(paths, PLAN)
     made_from = plan_source(config, paths)
-    make_plan(config, copy_result)
-    jobs = [path for stage in ("search", "features", "predict") for path in paths.jobs(stage)]
+    make_plan(config)
+    jobs = [path for kind in JOB_KINDS for path in paths.jobs(kind)]
     end_stage(paths, PLAN, made_from, [paths.plan_table, *jobs])
-
-
-def _job(config: RunConfig, stage: str, name: str) -> dict[str, Any]:
-    path = RunPaths(config.results).job(stage, name)
-    job = read_record(path, "resources")
-    if job is None:
-        raise PfoldError(f"{path}: the plan has no such {stage} job, or its file is damaged; make the plan anew")
-    return job
 
 
 def _targets_of(folders: Sequence[str], paths: RunPaths) -> dict[str, Target]:
@@ -152,17 +146,14 @@ def _targets_of(folders: Sequence[str], paths: RunPaths) -> dict[str, Target]:
 
 def run_search(config: RunConfig, shard: str, cpus: int = 1) -> None:
     """Search the sequences of a shard."""
-    # Imported here: only this stage needs HMMER.
-    from pfold.search.shard import Query, search_shard
-
-    items = _job(config, "search", shard)["items"]
-    queries = [Query(item["alignment_id"], item["sequence"], item["kind"], item["name"]) for item in items]
+    paths = RunPaths(config.results)
+    items = read_search_shard(paths.job(SEARCH, shard)).items
     run = run_identity(config)
-    for query in queries:
-        now = alignment_id(query.sequence, run.search if query.kind == PROTEIN else run.rna_search)
-        require_planned(query.key, now, query.label)
+    for item in items:
+        require_planned(item.alignment_id, searched_alignment(item.sequence, item.kind, run), item.name)
+    queries = [Query(item.alignment_id, item.sequence, item.kind, item.name) for item in items]
     search_shard(queries, config.search, AlignmentStore(config.store / "alignments"), cpus)
-    write_json(RunPaths(config.results).receipt("search", shard), {"alignments": sorted(q.key for q in queries)})
+    write_json(paths.receipt(SEARCH, shard), {"alignments": sorted(query.key for query in queries)})
 
 
 def run_features(config: RunConfig, shard: str, cpus: int = 1) -> None:
@@ -170,34 +161,26 @@ def run_features(config: RunConfig, shard: str, cpus: int = 1) -> None:
     use_components(config.components)
     store = FeatureStore(config.store / "features")
     paths = RunPaths(config.results)
-    items = _job(config, "features", shard)["items"]
-    targets = _targets_of([item["targets"][0]["folder"] for item in items], paths)
+    failures = FailureStore(paths.failures)
+    items = read_features_shard(paths.job(FEATURES, shard)).items
+    targets = _targets_of([item.targets[0].folder for item in items], paths)
     run = run_identity(config)
     if config.model.esm:
-        embed_missing([targets[item["targets"][0]["folder"]] for item in items], config)
+        embed_missing([targets[item.targets[0].folder] for item in items], config)
     for item in progress(items, "features", "target"):
-        target = targets[item["targets"][0]["folder"]]
+        target = targets[item.targets[0].folder]
         try:
-            if item["features_id"] not in store:
+            if item.features_id not in store:
                 features = planned_features(target, item, run, config, cpus)
-                store.write(item["features_id"], features)
+                store.write(item.features_id, features)
                 n_token, n_msa = len(features["token_index"]), distinct_rows(features["msa"])
-                logger.info("%s: %d tokens, %d alignment rows", target.name, n_token, n_msa)
+                logger.info("%s: %d tokens, %d MSA rows", target.name, n_token, n_msa)
         except Exception as error:
             if is_disk_full(error):
                 raise
-            _fail_features(item, error, paths)
-    write_json(paths.receipt("features", shard), {"features": sorted(item["features_id"] for item in items)})
-
-
-def _fail_features(item: Mapping[str, Any], error: Exception, paths: RunPaths) -> None:
-    """Whatever the features of a target raise is that target's failure, and its copies'."""
-    reason, retryable = classify(error)
-    for place in item["targets"]:
-        failure = record_failures(paths.failures, place, reason, explain(error), retryable)
-        what = "will be tried again" if failure.retryable else "is given up"
-        show = None if isinstance(error, PfoldError) else error
-        logger.error("%s failed (%s) and %s: %s", place["name"], reason, what, explain(error), exc_info=show)
+            for planned in item.targets:
+                failures.record(error, planned)
+    write_json(paths.receipt(FEATURES, shard), {"features": sorted(item.features_id for item in items)})
 
 
 def run_predict(config: RunConfig, batch: str, threads: int | None = None, profile: Path | None = None) -> None:
@@ -214,16 +197,15 @@ def run_predict(config: RunConfig, batch: str, threads: int | None = None, profi
 
     if threads:
         set_context(runtime_num_threads=threads)
-    from pfold.predict.batch import run_batch
-    from pfold.predict.profile import profiled
-    from pfold.results.folder import write_result
+    from pfold.inference.profile import profiled
+    from pfold.run.batch import run_batch
 
     use_components(config.components)
     paths = RunPaths(config.results)
-    job = _job(config, "predict", batch)
-    targets = _targets_of([item["folder"] for item in job["targets"]], paths)
+    job = read_batch(paths.job(PREDICT, batch))
+    targets = _targets_of([planned.folder for planned in job.targets], paths)
     with profiled(profile):
-        outcome = run_batch(batch, job, targets, config, write_result)
+        outcome = run_batch(batch, job, targets, config)
     logger.info(
         "batch %s: %d done, %d failed, %d to try again",
         batch,
@@ -233,7 +215,7 @@ def run_predict(config: RunConfig, batch: str, threads: int | None = None, profi
     )
     if outcome.retryable:
         raise RetryableLeftError(f"batch {batch}: to try again: {', '.join(outcome.retryable)}")
-    write_json(paths.receipt("predict", batch), {"done": outcome.done, "failed": outcome.failed})
+    write_json(paths.receipt(PREDICT, batch), {"done": outcome.done, "failed": outcome.failed})
 
 
 def run_summary(config: RunConfig) -> None:
@@ -249,7 +231,7 @@ def run_summary(config: RunConfig) -> None:
     report = write_report(table, config, paths.results / "report.html")
     for left in (paths.partial_summary, paths.partial_summary.with_suffix(".csv"), paths.partial_report):
         left.unlink(missing_ok=True)
-    if all(paths.receipt("predict", job.stem).is_file() for job in paths.jobs("predict")):
+    if all(paths.receipt(PREDICT, job.stem).is_file() for job in paths.jobs(PREDICT)):
         end_stage(paths, SUMMARY, made_from, (paths.summary, paths.summary.with_suffix(".csv"), report))
 
 
@@ -275,7 +257,7 @@ def run_retry(config: RunConfig, reason: str | None = None) -> list[str]:
     """Let the next run fold failed targets again, all or those of one reason; returns their names."""
     paths = RunPaths(config.results)
     with results_held(config.results):
-        pardoned = pardon(paths.failures, reason)
+        pardoned = FailureStore(paths.failures).pardon(reason)
         if pardoned:
             begin_stage(paths, PLAN)
     return pardoned
@@ -301,7 +283,7 @@ def run_all(config: RunConfig, cpus: int = 1) -> None:
 
     Raises RunningError where another run is at work in the results folder.
     """
-    config.search.check()
+    check_databases(config)
     with results_held(config.results):
         _run_stages(config, cpus)
 
@@ -313,12 +295,12 @@ def _run_stages(config: RunConfig, cpus: int) -> None:
         logger.warning("%s", NO_SEARCH)
     run_targets(config)
     run_plan(config)
-    for job in paths.jobs("search"):
+    for job in paths.jobs(SEARCH):
         run_search(config, job.stem, cpus)
-    for job in paths.jobs("features"):
+    for job in paths.jobs(FEATURES):
         run_features(config, job.stem, cpus)
     left = []
-    for job in paths.jobs("predict"):
+    for job in paths.jobs(PREDICT):
         try:
             run_predict(config, job.stem)
         except RetryableLeftError as error:

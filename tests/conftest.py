@@ -99,7 +99,7 @@ def tiny_model():
 @pytest.fixture
 def stand_in_here(tmp_path, monkeypatch):
     """The test's own folder to work in, and a stand-in model that takes no time."""
-    from pfold.predict import batch
+    from pfold.run import batch
     from tests.runs import StandInModel
 
     monkeypatch.chdir(tmp_path)

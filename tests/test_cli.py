@@ -1,7 +1,7 @@
 import pytest
 
 from pfold.cli import main
-from pfold.predict import batch as batches
+from pfold.run import batch as batches
 from pfold.targets.read import read_targets
 from tests.runs import StandInModel, write_fasta
 

@@ -105,8 +105,8 @@ def test_paths_are_relative_to_the_file_and_a_tilde_is_the_home(tmp_path, monkey
     assert config.environment == Path("/etc/e.sh")
     assert config.search.databases == (Path("sub/db.fasta"), Path("/home/someone/d.fasta"))
     assert config.search.rna_databases == (Path("sub/r.fasta"),)
-    assert config.search.templates.seqres == Path("sub/s.txt")
-    assert config.search.templates.mmcif == Path("/home/someone/mmcif")
+    assert config.templates.seqres == Path("sub/s.txt")
+    assert config.templates.mmcif == Path("/home/someone/mmcif")
     assert load_config(tmp_path / "sub/c.yaml").results == Path("out")
 
 

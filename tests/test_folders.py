@@ -47,7 +47,7 @@ def test_a_folder_of_the_users_own_is_not_emptied(capsys):
 
 def test_the_second_of_two_runs_in_a_folder_says_who_is_there(capsys):
     write_fasta(Path("p.fasta"), a=SEQUENCE)
-    program = "from pathlib import Path; from pfold.predict.lock import hold_results; hold_results(Path('results')); "
+    program = "from pathlib import Path; from pfold.run.lock import hold_results; hold_results(Path('results')); "
     command = [sys.executable, "-c", program + "print('held', flush=True); input()"]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as first:

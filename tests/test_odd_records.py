@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pfold.cli import main
-from pfold.predict import batch as batches
+from pfold.run import batch as batches
 from tests.runs import StandInModel, write_fasta
 from tests.targets.test_structure_file import PDB
 

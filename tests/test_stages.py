@@ -4,7 +4,7 @@ import logging
 
 import pandas as pd
 
-from pfold.predict.paths import RunPaths
+from pfold.run.paths import RunPaths
 from pfold.stages import run_features, run_plan, run_targets
 from tests.conftest import DATA
 from tests.runs import make_config

@@ -5,7 +5,7 @@
 
 namespace PFOLD_ISA {
 
-// Additive bias of an absent key: its weight vanishes.
+// Additive bias of an absent key: its weight vanishes (pfold/constants.py).
 constexpr float MASKED = -1e9f;
 // Queries and keys whose weights are alive at once: they fit the first cache.
 constexpr i64 QUERIES = 24, KEYS = 256;
@@ -28,6 +28,23 @@ inline vf load_first(const Bias* bias, i64 n) {
   for (i64 i = 0; i < n; ++i) v[i] = to_float(bias[i]);
   return v;
 }
+
+// One attention: q [n_query] rows of d (times query_scale), k: panels [d][64], v: rows, bias [n_query] rows of n_key,
+// o [n_query] rows of d; each row so many elements from the next. d is a multiple of VL.
+template <class T, class Bias>
+struct AttentionOf {
+  i64 n_query, n_key, d;
+  const T* q;
+  i64 q_row;
+  const E<T>* k;
+  i64 k_panel;
+  const E<T>* v;
+  i64 v_row;
+  const Bias* bias;
+  i64 bias_row;
+  float* o;
+  i64 o_row;
+};
 
 // q [n_query] rows of packed d, k: panels [d][64], bias [n_query] rows of n_key.
 template <class T, class Bias>
@@ -133,15 +150,16 @@ void shift_by_maximum(const Scores<T, Bias>& scores, i64 count, AttentionScratch
 
 // o [count] rows of d = weights v for the scores less the scratch's shifts -> whether the sums of weights are sound.
 template <class T, class Bias>
-bool weighted_sum(const Scores<T, Bias>& scores, i64 count, i64 d, const E<T>* v, i64 v_row, float* o, i64 o_row,
+bool weighted_sum(const Scores<T, Bias>& scores, i64 count, const AttentionOf<T, Bias>& x, float* o,
                   AttentionScratch<T>& scratch) {
+  i64 d = x.d, o_row = x.o_row;
   constexpr float lowest = 0x1p-64f, highest = 0x1p100f;
   std::fill_n(scratch.sum, QUERIES, vf{});
   for (i64 key = 0; key < scores.n_key; key += KEYS) {
     i64 end = key + KEYS < scores.n_key ? key + KEYS : scores.n_key;
     softmax_weights(scores, count, key, end, scratch);
     gemm(count, d, packed<T>(end - key), reinterpret_cast<const E<T>*>(scratch.weights.get()), KEYS / PACK<T>, 1,
-         v + key / PACK<T> * v_row, v_row, PANEL, o, o_row, key > 0);
+         x.v + key / PACK<T> * x.v_row, x.v_row, PANEL, o, o_row, key > 0);
   }
   bool sound = true;
   for (i64 i = 0; i < count; ++i) {
@@ -152,22 +170,21 @@ bool weighted_sum(const Scores<T, Bias>& scores, i64 count, i64 d, const E<T>* v
   return sound;
 }
 
-// q [n_query] rows of d (times query_scale), k: panels [d][64], v: rows, bias [n_query] rows of n_key -> o [n_query]
-// rows of d. d is a multiple of VL.
+// o = softmax(q k^T + bias) v.
 // Weights are powers of the scores as they are. Where those are too large or too small for that, as the sums of weights
 // tell, the maximum of the scores is subtracted first: the same weights up to a factor that cancels.
 template <class T, class Bias>
-void attend(i64 n_query, i64 n_key, i64 d, const T* q, i64 q_row, const E<T>* k, i64 k_panel, const E<T>* v, i64 v_row,
-            const Bias* bias, i64 bias_row, float* o, i64 o_row, AttentionScratch<T>& scratch) {
-  for (i64 start = 0; start < n_query; start += QUERIES) {
-    i64 count = n_query - start < QUERIES ? n_query - start : QUERIES;
-    const E<T>* first = reinterpret_cast<const E<T>*>(q + start * q_row);
-    const Scores<T, Bias> scores{n_key,   packed<T>(d), first, q_row / PACK<T>, k, k_panel, bias + start * bias_row,
-                                 bias_row};
+void attend(const AttentionOf<T, Bias>& x, AttentionScratch<T>& scratch) {
+  for (i64 start = 0; start < x.n_query; start += QUERIES) {
+    i64 count = x.n_query - start < QUERIES ? x.n_query - start : QUERIES;
+    const E<T>* first = reinterpret_cast<const E<T>*>(x.q + start * x.q_row);
+    const Scores<T, Bias> scores{
+        x.n_key, packed<T>(x.d), first, x.q_row / PACK<T>, x.k, x.k_panel, x.bias + start * x.bias_row, x.bias_row};
+    float* o = x.o + start * x.o_row;
     std::fill_n(scratch.shift, QUERIES, 0.0f);
-    if (weighted_sum(scores, count, d, v, v_row, o + start * o_row, o_row, scratch)) continue;
+    if (weighted_sum(scores, count, x, o, scratch)) continue;
     shift_by_maximum(scores, count, scratch);
-    weighted_sum(scores, count, d, v, v_row, o + start * o_row, o_row, scratch);
+    weighted_sum(scores, count, x, o, scratch);
   }
 }
 

@@ -4,9 +4,10 @@
 #include <mutex>
 #include <new>
 
-#include "arguments.h"
+#include "declarations.h"
 
-#define OPERATOR(name) void name(const Arguments&);
+#define WEIGHTS(...)
+#define OPERATOR(name, ...) void name(const Arguments&);
 namespace portable {
 #include "operators.h"
 }
@@ -22,6 +23,7 @@ namespace avx512_bf16 {
 }
 #endif
 #undef OPERATOR
+#undef WEIGHTS
 
 namespace {
 
@@ -66,6 +68,29 @@ extern "C" int pfold_take_refusal(char* out, int size) {
   return kind;
 }
 
+// A declaration of operators.h as text: "inputs | weights" of an operator, "required | optional" of weights.
+struct Declaration {
+  const char *name, *first, *second;
+};
+#define WEIGHTS(name, required, optional) {#name "Weights", AS_TEXT required, AS_TEXT optional},
+#define OPERATOR(name, inputs, ...) {#name, AS_TEXT inputs, #__VA_ARGS__},
+const Declaration DECLARATIONS[] = {
+#include "operators.h"
+};
+#undef OPERATOR
+#undef WEIGHTS
+
+// The declaration of an operator, or of weights (NAME + "Weights"), into `out` of `size` bytes. Returns 0, or 1 where
+// there is none.
+extern "C" int pfold_declaration(const char* name, char* out, int size) {
+  for (const Declaration& known : DECLARATIONS)
+    if (!std::strcmp(known.name, name)) {
+      std::snprintf(out, size, "%s | %s", known.first, known.second);
+      return 0;
+    }
+  return 1;
+}
+
 // Name of the instruction set in use.
 extern "C" const char* pfold_isa() { return NAMES[int(isa)]; }
 
@@ -99,7 +124,8 @@ extern "C" int pfold_use_isa(const char* name) {
 #define CALL(name) portable::name(x);
 #endif
 
-#define OPERATOR(name)                                                                                                \
+#define WEIGHTS(...)
+#define OPERATOR(name, ...)                                                                                           \
   extern "C" int name(int count, void** data, int* ndims, std::int64_t** shapes, const char** dtypes, void*, void*) { \
     try {                                                                                                             \
       const Arguments x{count, data, ndims, shapes, dtypes};                                                          \

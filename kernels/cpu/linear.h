@@ -1,4 +1,4 @@
-// Linear layers and gated transitions of rows in float32. Weights [m][k] are float32 or bf16, and so are the products;
+// Affine layers and gated transitions of rows in float32. Weights [m][k] are float32 or bf16, and so are the products;
 // sums are in float32. Weights are the left side of each product, since that takes rows as the checkpoint has them; the
 // right side is panels of 64 rows of x. For bf16 every width k is even.
 #pragma once
@@ -12,7 +12,7 @@ namespace PFOLD_ISA {
 // Outputs that are computed at a time.
 constexpr i64 OUTPUTS = 48;
 
-// The panel of x [n][k] that a thread works on, turned round when another one is asked for.
+// The panel of x [n][k] that a thread works on, transposed when another one is asked for.
 template <class T>
 class RowPanel {
  public:
@@ -50,38 +50,45 @@ inline i64 blocks_at_a_time(i64 m, i64 k) { return std::max<i64>(1, (1 << 18) / 
 // Panels of n rows, panel(start) of the rows from `start` on, times weight [m][k], plus bias [m] or null -> out [n][m];
 // shared by the threads of a region, each with scratch of its own.
 struct ProductScratch {
-  Buffer<float> products{PANEL * PANEL}, turned{PANEL * PANEL};
+  Buffer<float> products{PANEL * PANEL}, transposed{PANEL * PANEL};
 };
 template <class T, class PanelOf>
 void panels_product(PanelOf&& panel, i64 n, i64 k, const T* weight, const float* bias, i64 m, float* out,
                     ProductScratch& scratch) {
-  auto& [products, turned] = scratch;
+  auto& [products, transposed] = scratch;
 #pragma omp for collapse(2) schedule(dynamic, blocks_at_a_time(m, k))
   for (i64 start = 0; start < n; start += PANEL)
     for (i64 r = 0; r < m; r += OUTPUTS) {
       i64 count = std::min(m - r, OUTPUTS);
       panel_product(weight, r, count, k, panel(start), products.get());
-      transpose_rows(products.get(), PANEL, count, PANEL, turned.get());
+      transpose_rows(products.get(), PANEL, count, PANEL, transposed.get());
       for (i64 q = 0; q < panel_rows(n, start); ++q) {
         float* row = out + (start + q) * m + r;
-        for (i64 i = 0; i < count; ++i) row[i] = turned[q * PANEL + i] + (bias ? bias[r + i] : 0);
+        for (i64 i = 0; i < count; ++i) row[i] = transposed[q * PANEL + i] + (bias ? bias[r + i] : 0);
       }
     }
 }
 
 // x [n][k], weight [m][k], bias [m] or null -> out [n][m].
 template <class T>
-void row_linear(const float* x, i64 n, i64 k, const T* weight, const float* bias, i64 m, float* out) {
+void affine(const float* x, i64 n, i64 k, const T* weight, const float* bias, i64 m, float* out) {
   PerThread<RowPanel<T>> every_panel(x, n, k);
   PerThread<ProductScratch> every_scratch;
 #pragma omp parallel
   panels_product<T>(every_panel.mine(), n, k, weight, bias, m, out, every_scratch.mine());
 }
 
-// silu(x A) * (x B) projected back: a and b [hidden][k], project [m][hidden] -> out [n][m].
+// Weights a and b [hidden][k] and project [m][hidden] of a gated transition.
 template <class T>
-void row_transition(const float* x, i64 n, i64 k, const T* a, const T* b, i64 hidden, const T* project, i64 m,
-                    float* out) {
+struct GatedWeights {
+  const T *a, *b, *project;
+  i64 k, hidden, m;
+};
+
+// silu(x A) * (x B) projected back: x [n][k] -> out [n][m].
+template <class T>
+void gated_transition(const float* x, i64 n, const GatedWeights<T>& p, float* out) {
+  i64 k = p.k, hidden = p.hidden;
   i64 gated_panel = packed<T>(hidden) * PANEL;
   Buffer<E<T>> gated(panels(n) * gated_panel);
   PerThread<ProductScratch> every_scratch;
@@ -97,15 +104,15 @@ void row_transition(const float* x, i64 n, i64 k, const T* a, const T* b, i64 hi
     for (i64 start = 0; start < n; start += PANEL)
       for (i64 r = 0; r < hidden; r += OUTPUTS) {
         i64 count = std::min(hidden - r, OUTPUTS);
-        panel_product(a, r, count, k, panel(start), left.get());
-        panel_product(b, r, count, k, panel(start), right.get());
+        panel_product(p.a, r, count, k, panel(start), left.get());
+        panel_product(p.b, r, count, k, panel(start), right.get());
         for (i64 e = 0; e < count * PANEL; e += VL)
           store(left.get() + e, silu<T>(load(left.get() + e)) * load(right.get() + e));
         E<T>* to = gated.get() + start / PANEL * gated_panel + r / PACK<T> * PANEL;
         pack_rows<T>(left.get(), PANEL, count, PANEL, to, PANEL);
       }
     auto of_gated = [&](i64 start) { return gated.get() + start / PANEL * gated_panel; };
-    panels_product<T>(of_gated, n, hidden, project, nullptr, m, out, every_scratch.mine());
+    panels_product<T>(of_gated, n, hidden, p.project, nullptr, p.m, out, every_scratch.mine());
   }
 }
 

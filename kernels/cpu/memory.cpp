@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t HUGE_PAGE = std::size_t(2) << 20;
 // Idle memory that is kept at most: where operators take more, they work so long that the first touch costs little.
-constexpr std::size_t MOST_IDLE = std::size_t(1) << 30;
+constexpr std::size_t MAX_IDLE = std::size_t(1) << 30;
 
 struct Block {
   void* data;
@@ -20,7 +20,7 @@ struct Block {
 
 std::mutex mutex;
 std::vector<Block> idle;
-std::size_t in_use = 0, idle_bytes = 0, most_in_use = 0;
+std::size_t in_use = 0, idle_bytes = 0, max_in_use = 0;
 
 bool smaller(const Block& a, const Block& b) { return a.bytes < b.bytes; }
 
@@ -40,8 +40,8 @@ std::vector<Block>::iterator find_fitting(std::size_t bytes) {
 }
 
 void* new_block(std::size_t bytes) {
-  most_in_use = std::max(most_in_use, in_use + bytes);
-  while (in_use + bytes + idle_bytes > most_in_use) drop_largest();
+  max_in_use = std::max(max_in_use, in_use + bytes);
+  while (in_use + bytes + idle_bytes > max_in_use) drop_largest();
   void* data = std::aligned_alloc(HUGE_PAGE, bytes);
 #ifdef MADV_HUGEPAGE
   if (data) madvise(data, bytes, MADV_HUGEPAGE);
@@ -74,12 +74,12 @@ void return_block(void* data, std::size_t bytes) {
   in_use -= bytes;
   idle_bytes += bytes;
   idle.push_back({data, bytes});
-  while (idle_bytes > MOST_IDLE) drop_largest();
+  while (idle_bytes > MAX_IDLE) drop_largest();
 }
 
 // Gives back what no operator has in use.
 extern "C" void pfold_release_memory() {
   const std::lock_guard<std::mutex> lock(mutex);
   while (!idle.empty()) drop_largest();
-  most_in_use = in_use;
+  max_in_use = in_use;
 }

@@ -1,19 +1,25 @@
 // MSA module (AF3 Algorithms 9 and 10), in place.
 #pragma once
 
-#include "pair.h"
+#include "pairs.h"
 
 namespace PFOLD_ISA {
 
-struct OuterProductMean {
-  const float *norm, *norm_bias, *a, *b, *out, *out_bias;
+// MSA rows m [n_row][..][c] of a target, m_row apart; mask [n_row]: which of them are present.
+template <class T>
+struct MsaRows {
+  T* m;
+  i64 n_row, row, c;
+  const float* mask;
+
+  T* at(i64 r, i64 token) const { return m + r * row + token * c; }
 };
 
-// Projection of an alignment as panels [token pair .. / 64 columns][row][64], column = token * c_hidden + channel.
+// Projections of MSA rows as panels [token pair .. / 64 columns][row][64], column = token * c_hidden + channel.
 template <class T>
-void project_rows(const T* m, i64 m_row, i64 n_msa, i64 n, const float* mask, i64 c, i64 hidden,
-                  const OuterProductMean& p, E<T>* a, E<T>* b) {
-  const Panels<T> wa(p.a, hidden, c), wb(p.b, hidden, c);
+void project_rows(MsaRows<const T> m, i64 n, const Weights<OuterProductMeanWeights>& p, E<T>* a, E<T>* b) {
+  i64 c = m.c, n_msa = m.n_row, hidden = p.size(p.a, 0);
+  const Panels<T> wa(p[p.a], hidden, c), wb(p[p.b], hidden, c);
   i64 k_size = packed<T>(n_msa);
   PerThread<Buffer<float>> every_sides(PACK<T> * 2 * PANEL * hidden);
   PerThread<Buffer<T>> every_h(PANEL * c);
@@ -29,11 +35,11 @@ void project_rows(const T* m, i64 m_row, i64 n_msa, i64 n, const float* mask, i6
           i64 row = k * PACK<T> + half;
           float* side = sides.get() + half * 2 * size;
           std::memset(side, 0, 2 * size * sizeof(float));
-          if (row >= n_msa || mask[row] == 0) continue;
-          norm_rows(m + row * m_row + i * c, c, count, c, p.norm, p.norm_bias, h.get());
+          if (row >= n_msa || m.mask[row] == 0) continue;
+          norm_rows(m.at(row, i), c, count, c, p[p.norm], p[p.norm_bias], h.get());
           linear(h.get(), count, wa, side);
           linear(h.get(), count, wb, side + size);
-          for (i64 e = 0; e < 2 * size; e += VL) store(side + e, load(side + e) * mask[row]);
+          for (i64 e = 0; e < 2 * size; e += VL) store(side + e, load(side + e) * m.mask[row]);
         }
         for (i64 e = 0; e < count * hidden; e += PANEL) {
           i64 at = (i * hidden + e) * k_size + k * PANEL;
@@ -44,18 +50,18 @@ void project_rows(const T* m, i64 m_row, i64 n_msa, i64 n, const float* mask, i6
   }
 }
 
-// z += outer product mean of m [n_msa][..][c]; rows of m are m_row apart, hidden divides 64.
+// z += outer product mean of m (AF3 Algorithm 9); the hidden width divides 64.
 template <class T>
-void outer_product_mean(Square<T> z, const T* m, i64 m_row, i64 n_msa, const float* mask, i64 c_z, i64 c, i64 hidden,
-                        const OuterProductMean& p) {
+void outer_product_mean(Square<T> z, MsaRows<const T> m, const Weights<OuterProductMeanWeights>& p) {
   constexpr i64 COLUMNS = 32;
-  i64 n = z.n, k_size = packed<T>(n_msa), size = panels(n * hidden) * k_size * PANEL;
+  i64 n = z.n, c_z = z.c, n_msa = m.n_row, hidden = p.size(p.a, 0), k_size = packed<T>(n_msa),
+      size = panels(n * hidden) * k_size * PANEL;
   i64 tokens = PANEL / hidden, outer = hidden * hidden, width = COLUMNS * hidden;
   Buffer<E<T>> a(size), b(size);
-  project_rows(m, m_row, n_msa, n, mask, c, hidden, p, a.get(), b.get());
-  const Panels<T> out(p.out, c_z, outer);
+  project_rows<T>(m, n, p, a.get(), b.get());
+  const Panels<T> out(p[p.out], c_z, outer);
   float norm = 1e-3f;
-  for (i64 s = 0; s < n_msa; ++s) norm += mask[s];
+  for (i64 s = 0; s < n_msa; ++s) norm += m.mask[s];
   PerThread<Buffer<float>> every_tile(PANEL * width);
   PerThread<Buffer<float>> every_update(tokens * COLUMNS * c_z);
   PerThread<Buffer<T>> every_rows(tokens * COLUMNS * outer);
@@ -87,7 +93,7 @@ void outer_product_mean(Square<T> z, const T* m, i64 m_row, i64 n_msa, const flo
             T* row = z.at(i + r, j + q);
             const float* u = update.get() + (r * n_j + q) * c_z;
             for (i64 e = 0; e < c_z; e += VL)
-              store(row + e, load(row + e) + (load(u + e) + load(p.out_bias + e)) / norm);
+              store(row + e, load(row + e) + (load(u + e) + load(p[p.out_bias] + e)) / norm);
           }
       }
   }
@@ -108,23 +114,20 @@ void softmax(float* x, i64 n, T* out) {
   for (i64 i = 0; i < n; i += VL) store(out + i, load(x + i) * scale);
 }
 
-struct PairWeightedAveraging {
-  const float *norm_m, *norm_m_bias, *v, *norm_z, *norm_z_bias, *bias, *gate, *out;
-};
-
-// m += average of m over residues, weighted by pairs, for each of n_head heads of d channels; d divides 64.
+// m += average of m over residues, weighted by pairs (AF3 Algorithm 10), for each of n_head heads of d channels; d
+// divides 64.
 template <class T>
-void pair_weighted_averaging(T* m, i64 m_row, i64 n_msa, Square<T> z, const float* mask, i64 c_z, i64 c, i64 n_head,
-                             i64 d, const PairWeightedAveraging& p) {
-  i64 n = z.n, width = padded(n), wide = n_head * d, rows_at_once = PANEL / d;
+void pair_weighted_averaging(MsaRows<T> m, Square<T> z, const Weights<PairWeightedAveragingWeights>& p) {
+  i64 n = z.n, c = m.c, n_msa = m.n_row, n_head = p.size(p.bias, 0), wide = p.size(p.v, 0), d = wide / n_head;
+  i64 width = padded(n), rows_at_once = PANEL / d;
   Buffer<T> weights(n_head * n * width);
   {
     Buffer<float> bias(n_head * n * width);
-    pair_bias(z, mask, c_z, n_head, p.norm_z, p.norm_z_bias, p.bias, bias.get(), n * width, width);
+    pair_bias(z, {p[p.norm_z], p[p.norm_z_bias], p[p.bias], n_head}, HeadBiases<float>{bias.get(), n * width, width});
 #pragma omp parallel for
     for (i64 i = 0; i < n_head * n; ++i) softmax(bias.get() + i * width, width, weights.get() + i * width);
   }
-  const Panels<T> value(p.v, wide, c), gate(p.gate, wide, c), out(p.out, c, wide);
+  const Panels<T> value(p[p.v], wide, c), gate(p[p.gate], wide, c), out(p[p.out], c, wide);
   i64 k_size = packed<T>(n);
   PerThread<Buffer<float>> every_products(PANEL * wide);
   PerThread<Buffer<float>> every_update(PANEL * c);
@@ -146,7 +149,7 @@ void pair_weighted_averaging(T* m, i64 m_row, i64 n_msa, Square<T> z, const floa
     for (i64 start = 0; start < n_msa; start += rows_at_once) {
       i64 n_row = n_msa - start < rows_at_once ? n_msa - start : rows_at_once;
       auto normalised = [&](i64 r, i64 j, i64 count) {
-        norm_rows(m + (start + r) * m_row + j * c, c, count, c, p.norm_m, p.norm_m_bias, h.get());
+        norm_rows(m.at(start + r, j), c, count, c, p[p.norm_m], p[p.norm_m_bias], h.get());
       };
       for (i64 r = 0; r < n_row; ++r)
         for (i64 j = 0; j < n; j += PANEL) {
@@ -175,7 +178,7 @@ void pair_weighted_averaging(T* m, i64 m_row, i64 n_msa, Square<T> z, const floa
           }
           to_rows(products.get(), wide, count, wide, gated.get(), wide);
           linear(gated.get(), count, out, update.get());
-          for (i64 q = 0; q < count; ++q) add_row(m + (start + r) * m_row + (i + q) * c, update.get() + q * c, c);
+          for (i64 q = 0; q < count; ++q) add_row(m.at(start + r, i + q), update.get() + q * c, c);
         }
     }
   }

@@ -93,14 +93,30 @@ inline i64 present(const float* mask, i64 n) {
   return n;
 }
 
-// Square of positions inside a padded one: position (i, j) of channel 0 is at z + i * row + j * column.
+// Square of positions inside a padded one: position (i, j) of channel 0 is at z + i * row + j * column; c channels.
+// mask [n]: which tokens are present.
 template <class T>
 struct Square {
   T* z;
-  i64 n, row, column;
+  i64 n, row, column, c;
+  const float* mask;
 
   T* at(i64 i, i64 j) const { return z + i * row + j * column; }
-  Square transposed() const { return {z, n, column, row}; }
+  Square transposed() const { return {z, n, column, row, c, mask}; }
+};
+
+// Pairs z [n_target * n][n][c] of a batch, and the mask of its tokens [n_target * n].
+template <class T>
+struct Pairs {
+  T* z;
+  i64 n_target, n, c;
+  const float* mask;
+
+  // The present positions of a target.
+  Square<T> of_target(i64 target) const {
+    const float* own = mask + target * n;
+    return {z + target * n * n * c, present(own, n), n * c, c, c, own};
+  }
 };
 
 }  // namespace PFOLD_ISA

@@ -1,6 +1,5 @@
-// The operators for one instruction set: arguments by position, outputs last. Pairs z are [n_target * N][N][c] in
-// float32 or bfloat16; all targets of a batch are padded to N tokens. Weights are float32, as the checkpoint has them.
-// Operators in place end with a token [1], by which graphs keep their order.
+// The operators of operators.h for one instruction set. Those in place write to z, m or x and give out a token [1], by
+// which graphs keep their order. All targets of a batch are padded to N tokens.
 #include <omp.h>
 
 #include <algorithm>
@@ -8,11 +7,13 @@
 #include <stdexcept>
 #include <string>
 
-#include "arguments.h"
-#include "heads.h"
+#include "declarations.h"
+#include "diffusion.h"
+#include "gated_attention.h"
 #include "linear.h"
+#include "logits.h"
 #include "msa.h"
-#include "rowwise.h"
+#include "single.h"
 
 namespace PFOLD_ISA {
 namespace {
@@ -34,19 +35,24 @@ constexpr i64 STEP = 16;
 // Fewer targets than this for each thread are worked on by all threads, one after another.
 constexpr i64 TARGETS_PER_THREAD = 4;
 
-// Calls f(target, square of its present positions, mask) for each target of pairs z, argument 0. Where targets are many
-// each is left to one thread, which then need not wait for others: f's own parallel regions have one thread.
-template <class T, class F>
-void each_target(const Arguments& x, const float* mask, F&& f) {
-  i64 n = x.size(0, 1), c = x.size(0, 2);
+// Pairs z and their mask, the first two inputs of every operator on pairs.
+template <class T>
+Pairs<T> pairs(const Arguments& x) {
+  constexpr int Z = 0, MASK = 1;
+  i64 n = x.size(Z, 1), c = x.size(Z, 2);
   require_multiple(c, STEP, "c_z");
-  i64 n_target = x.size(0, 0) / n;
+  return {x.get<T>(Z), x.size(Z, 0) / n, n, c, x.floats(MASK)};
+}
+
+// Calls f(target, square of its present positions) for each target. Where targets are many each is left to one thread,
+// which then need not wait for others: f's own parallel regions have one thread.
+template <class T, class F>
+void each_target(const Pairs<T>& z, F&& f) {
   std::exception_ptr failure;  // None may leave a parallel region.
-#pragma omp parallel for schedule(dynamic) if (n_target >= TARGETS_PER_THREAD * omp_get_max_threads())
-  for (i64 target = 0; target < n_target; ++target) {
+#pragma omp parallel for schedule(dynamic) if (z.n_target >= TARGETS_PER_THREAD * omp_get_max_threads())
+  for (i64 target = 0; target < z.n_target; ++target) {
     try {
-      f(target, Square<T>{x.get<T>(0) + target * n * n * c, present(mask + target * n, n), n * c, c},
-        mask + target * n);
+      f(target, z.of_target(target));
     } catch (...) {
 #pragma omp critical
       failure = std::current_exception();
@@ -55,50 +61,75 @@ void each_target(const Arguments& x, const float* mask, F&& f) {
   if (failure) std::rethrow_exception(failure);
 }
 
-// z, mask, ten weights, token.
 void multiplication(const Arguments& x, bool outgoing) {
-  by_type(x, 0, [&](auto type) {
+  using in = TriangleMultiplicationOutgoingInputs;
+  by_type(x, in::z, [&](auto type) {
     using T = decltype(type);
-    const TriangleMultiplication p{x.weight(2), x.optional(3), x.weight(4),   x.weight(5),  x.weight(6),
-                                   x.weight(7), x.weight(8),   x.optional(9), x.weight(10), x.weight(11)};
-    i64 hidden = x.size(4, 0);
+    Following following(x, in::COUNT);
+    const auto p = following.weights<TriangleMultiplicationWeights>();
+    following.outputs(1);
+    i64 hidden = p.size(p.a, 0);
     require_multiple(hidden, hidden < TRIANGLE_CHANNELS ? STEP : TRIANGLE_CHANNELS, "the hidden width");
-    each_target<T>(x, x.weight(1), [&](i64, Square<T> z, const float* mask) {
-      triangle_multiplication(z, outgoing ? z.transposed() : z, mask, x.size(0, 2), hidden, p);
-    });
+    each_target(pairs<T>(x), [&](i64, Square<T> z) { triangle_multiplication(z, outgoing ? z.transposed() : z, p); });
   });
 }
 
-// z, mask, eight weights, token.
 void attention(const Arguments& x, bool starting) {
-  by_type(x, 0, [&](auto type) {
+  using in = TriangleAttentionStartingInputs;
+  by_type(x, in::z, [&](auto type) {
     using T = decltype(type);
-    const TriangleAttention p{x.weight(2), x.optional(3), x.weight(4), x.weight(5),
-                              x.weight(6), x.weight(7),   x.weight(8), x.weight(9)};
-    i64 n_head = x.size(4, 0), d = x.size(5, 0) / n_head;
-    require_multiple(d, STEP, "the width of a head");
-    each_target<T>(x, x.weight(1), [&](i64, Square<T> z, const float* mask) {
-      triangle_attention(starting ? z : z.transposed(), mask, x.size(0, 2), n_head, d, p);
-    });
+    Following following(x, in::COUNT);
+    const auto p = following.weights<TriangleAttentionWeights>();
+    following.outputs(1);
+    require_multiple(p.size(p.q, 0) / p.size(p.bias, 0), STEP, "the width of a head");
+    each_target(pairs<T>(x), [&](i64, Square<T> z) { triangle_attention(starting ? z : z.transposed(), p); });
   });
 }
 
-RelativePosition relative_position(const Arguments& x, int first, i64 offset) {
-  return {x.get<const std::int32_t>(first) + offset, x.get<const std::int32_t>(first + 1) + offset,
-          x.get<const std::int32_t>(first + 2) + offset, x.weight(first + 3) + offset};
-}
-
-// z, mask, rows (int32), norm, norm bias, weight, bias, logits [rows][N][c_out].
+// logits [rows][N][c_out] float32.
 void logits(const Arguments& x, bool symmetric) {
-  by_type(x, 0, [&](auto type) {
+  using in = PairLogitsInputs;
+  by_type(x, in::z, [&](auto type) {
     using T = decltype(type);
-    i64 n = x.size(0, 1), c = x.size(0, 2), n_row = x.size(2, 0), c_out = x.size(5, 0);
-    require_multiple(c, STEP, "c_z");
-    const PairLayer p{x.optional(3), x.optional(4), x.weight(5), x.optional(6)};
-    float* out = x.get<float>(7);
-    std::memset(out, 0, n_row * n * c_out * sizeof(float));
-    pair_linear(x.get<const T>(0), n, c, x.weight(1), x.get<const std::int32_t>(2), n_row, p, symmetric, c_out, out);
+    Following following(x, in::COUNT);
+    const auto p = following.weights<PairLogitsWeights>();
+    const Pairs<const T> z = pairs<const T>(x);
+    i64 n_row = x.size(in::rows, 0);
+    float* out = x.get<float>(following.outputs(1));
+    std::memset(out, 0, n_row * z.n * p.size(p.weight, 0) * sizeof(float));
+    pair_logits(z, x.get<const std::int32_t>(in::rows), n_row, p, symmetric, out);
   });
+}
+
+// The encoding of a target's pairs, whose first entry is `offset`; inputs residue, token, chain, same_entity.
+template <class In>
+RelativePosition relative_position(const Arguments& x, i64 offset, i64 n) {
+  auto bins = [&](int i) { return x.get<const std::int32_t>(i) + offset; };
+  return {bins(In::residue), bins(In::token), bins(In::chain), x.floats(In::same_entity) + offset, n};
+}
+
+// MSA rows of a target; inputs m and msa_mask.
+template <class T, class In>
+MsaRows<T> msa_rows(const Arguments& x, i64 target, i64 n_target) {
+  i64 n = x.size(In::m, 1), c = x.size(In::m, 2), n_row = x.size(In::m, 0) / n_target;
+  require_multiple(c, STEP, "c_m");
+  const float* mask = x.floats(In::msa_mask) + target * n_row;
+  return {x.get<T>(In::m) + target * n_row * n * c, present(mask, n_row), n * c, c, mask};
+}
+
+// Rows of samples at input a, and of their conditioning.
+ConditionedRows conditioned_rows(const Arguments& x, int a, int conditioning) {
+  require_multiple(x.size(conditioning, 1), STEP, "the width");
+  return {x.ndims[a] == 2 ? 1 : x.size(a, 0), x.size(conditioning, 0), x.size(conditioning, 1)};
+}
+
+// Queries, keys, values and gates [n_sample][..][n_head * d]; output of that shape.
+template <class In>
+Heads heads(const Arguments& x, i64 n_head) {
+  i64 n_sample = x.ndims[In::q] == 2 ? 1 : x.size(In::q, 0);
+  float* out = x.get<float>(Following(x, In::COUNT).outputs(1));
+  return {x.floats(In::q), x.floats(In::k), x.floats(In::v),           x.floats(In::gate), out,
+          n_sample,        n_head,          x.size(In::q, -1) / n_head};
 }
 
 }  // namespace
@@ -107,198 +138,212 @@ void TriangleMultiplicationOutgoing(const Arguments& x) { multiplication(x, true
 void TriangleMultiplicationIncoming(const Arguments& x) { multiplication(x, false); }
 void TriangleAttentionStarting(const Arguments& x) { attention(x, true); }
 void TriangleAttentionEnding(const Arguments& x) { attention(x, false); }
+void PairLogits(const Arguments& x) { logits(x, false); }
+void SymmetricPairLogits(const Arguments& x) { logits(x, true); }
 
-// x [rows][N][c], mask of rows, five weights, token. Rows are pairs' or an alignment's.
-void Transition(const Arguments& x) {
-  by_type(x, 0, [&](auto type) {
+// x [rows][N][c] in place, of pairs or MSA rows, and the mask of its rows.
+void RowTransition(const Arguments& x) {
+  using in = RowTransitionInputs;
+  by_type(x, in::x, [&](auto type) {
     using T = decltype(type);
-    require_multiple(x.size(0, 2), STEP, "the width");
-    require_multiple(x.size(4, 0), STEP, "the hidden width");
-    const TransitionWeights p{x.weight(2), x.optional(3), x.weight(4), x.weight(5), x.weight(6), x.size(4, 0)};
-    transition(x.get<T>(0), x.weight(1), x.size(0, 0), x.size(0, 1), x.size(0, 2), p);
+    Following following(x, in::COUNT);
+    const auto p = following.weights<TransitionWeights>();
+    following.outputs(1);
+    require_multiple(x.size(in::x, 2), STEP, "the width");
+    require_multiple(p.size(p.a, 0), STEP, "the hidden width");
+    row_transition(x.get<T>(in::x), x.floats(in::mask), x.size(in::x, 0), x.size(in::x, 1), x.size(in::x, 2), p);
   });
 }
 
-// z, mask, m [n_target * n_msa][N][c_m], msa mask, six weights, token.
+// z in place.
 void OuterProductMean(const Arguments& x) {
-  by_type(x, 0, [&](auto type) {
+  using in = OuterProductMeanInputs;
+  by_type(x, in::z, [&](auto type) {
     using T = decltype(type);
-    const struct OuterProductMean p{x.weight(4), x.optional(5), x.weight(6), x.weight(7), x.weight(8), x.weight(9)};
-    i64 n = x.size(0, 1), c = x.size(2, 2), n_msa = x.size(2, 0) * n / x.size(0, 0);
-    require_multiple(c, STEP, "c_m");
-    require_multiple(x.size(6, 0), STEP, "the width of the outer product");
-    require_multiple(PANEL, x.size(6, 0), "a panel");
-    each_target<T>(x, x.weight(1), [&](i64 target, Square<T> z, const float*) {
-      const float* mask = x.weight(3) + target * n_msa;
-      outer_product_mean(z, x.get<const T>(2) + target * n_msa * n * c, n * c, present(mask, n_msa), mask, x.size(0, 2),
-                         c, x.size(6, 0), p);
+    Following following(x, in::COUNT);
+    const auto p = following.weights<OuterProductMeanWeights>();
+    following.outputs(1);
+    require_multiple(p.size(p.a, 0), STEP, "the width of the outer product");
+    require_multiple(PANEL, p.size(p.a, 0), "a panel");
+    const Pairs<T> z = pairs<T>(x);
+    each_target(z, [&](i64 target, Square<T> square) {
+      outer_product_mean(square, msa_rows<const T, in>(x, target, z.n_target), p);
     });
   });
 }
 
-// z, mask, m [n_target * n_msa][N][c_m], msa mask, eight weights, token; m changes.
+// m in place.
 void PairWeightedAveraging(const Arguments& x) {
-  by_type(x, 0, [&](auto type) {
+  using in = PairWeightedAveragingInputs;
+  by_type(x, in::z, [&](auto type) {
     using T = decltype(type);
-    const struct PairWeightedAveraging p{x.weight(4),   x.optional(5), x.weight(6),  x.weight(7),
-                                         x.optional(8), x.weight(9),   x.weight(10), x.weight(11)};
-    i64 n = x.size(0, 1), c = x.size(2, 2), n_msa = x.size(2, 0) * n / x.size(0, 0), n_head = x.size(9, 0);
-    require_multiple(c, STEP, "c_m");
-    require_multiple(PANEL, x.size(6, 0) / n_head, "a panel");
-    each_target<T>(x, x.weight(1), [&](i64 target, Square<T> z, const float* mask) {
-      pair_weighted_averaging(x.get<T>(2) + target * n_msa * n * c, n * c, present(x.weight(3) + target * n_msa, n_msa),
-                              z, mask, x.size(0, 2), c, n_head, x.size(6, 0) / n_head, p);
+    Following following(x, in::COUNT);
+    const auto p = following.weights<PairWeightedAveragingWeights>();
+    following.outputs(1);
+    require_multiple(PANEL, p.size(p.v, 0) / p.size(p.bias, 0), "a panel");
+    const Pairs<T> z = pairs<T>(x);
+    each_target(z, [&](i64 target, Square<T> square) {
+      pair_weighted_averaging(msa_rows<T, in>(x, target, z.n_target), square, p);
     });
   });
 }
 
-// z, mask, norm, norm bias, weight, bias [n_target * n_head][N][N] float32.
+// bias [n_target * n_head][N][N] float32.
 void PairBias(const Arguments& x) {
-  by_type(x, 0, [&](auto type) {
+  using in = PairBiasInputs;
+  by_type(x, in::z, [&](auto type) {
     using T = decltype(type);
-    i64 n = x.size(0, 1), n_head = x.size(4, 0);
-    each_target<T>(x, x.weight(1), [&](i64 target, Square<T> z, const float* mask) {
-      float* out = x.get<float>(5) + target * n_head * n * n;
-      pair_bias(z, mask, x.size(0, 2), n_head, x.weight(2), x.optional(3), x.weight(4), out, n * n, n);
-      for (i64 h = 0; h < n_head; ++h) std::fill(out + (h * n + z.n) * n, out + (h + 1) * n * n, MASKED);
+    Following following(x, in::COUNT);
+    const BiasLayer p = bias_layer(following.weights<PairBiasWeights>());
+    const Pairs<T> z = pairs<T>(x);
+    float* out = x.get<float>(following.outputs(1));
+    each_target(z, [&](i64 target, Square<T> square) {
+      i64 n = z.n;
+      const HeadBiases<float> biases{out + target * p.n_head * n * n, n * n, n};
+      pair_bias(square, p, biases);
+      for (i64 h = 0; h < p.n_head; ++h) std::fill(biases.at(h, square.n, 0), biases.at(h + 1, 0, 0), MASKED);
     });
   });
 }
 
-// z, mask, relative residue, token, chain, same entity, bonds [n_target * N][N], norm, norm bias, recycle, relative
-// position, bond, of_i and of_j [n_target * N][c], token.
+// z in place; bins of relative positions and bonds [n_target * N][N], of_i and of_j [n_target * N][c_z].
 void PairEmbedding(const Arguments& x) {
-  by_type(x, 0, [&](auto type) {
+  using in = PairEmbeddingInputs;
+  by_type(x, in::z, [&](auto type) {
     using T = decltype(type);
-    i64 n = x.size(0, 1), c = x.size(0, 2);
-    each_target<T>(x, x.weight(1), [&](i64 target, Square<T> z, const float*) {
-      const struct PairEmbedding p{x.weight(7),
-                                   x.optional(8),
-                                   x.weight(9),
-                                   x.weight(10),
-                                   x.weight(11),
-                                   x.weight(12) + target * n * c,
-                                   x.weight(13) + target * n * c};
-      pair_embedding(z, c, relative_position(x, 2, target * n * n), x.size(10, 1), x.weight(6) + target * n * n, n, p);
+    Following following(x, in::COUNT);
+    const auto p = following.weights<PairEmbeddingWeights>();
+    following.outputs(1);
+    const Pairs<T> z = pairs<T>(x);
+    each_target(z, [&](i64 target, Square<T> square) {
+      i64 first = target * z.n, pair = first * z.n;
+      pair_embedding(square,
+                     {relative_position<in>(x, pair, z.n), x.floats(in::bonds) + pair, x.floats(in::of_i) + first * z.c,
+                      x.floats(in::of_j) + first * z.c},
+                     p);
     });
   });
 }
 
-void PairLinear(const Arguments& x) { logits(x, false); }
-void PairLinearSymmetric(const Arguments& x) { logits(x, true); }
-
-// z, mask, of_i, of_j [n_target * N][c], positions [n_target * N][3], lower, upper, bins, distance, pairs.
+// of_i, of_j [n_target * N][c_z], positions x [n_target * N][3] (Å) -> pairs like z.
 void ConfidencePairs(const Arguments& x) {
-  by_type(x, 0, [&](auto type) {
+  using in = ConfidencePairsInputs;
+  by_type(x, in::z, [&](auto type) {
     using T = decltype(type);
-    const DistanceEmbedding p{x.weight(5), x.weight(6), x.weight(7), x.weight(8), x.size(5, 0)};
-    i64 n = x.size(0, 1), c = x.size(0, 2);
-    std::memset(x.get<T>(9), 0, x.size(0, 0) * n * c * sizeof(T));
-    each_target<const T>(x, x.weight(1), [&](i64 target, Square<const T> z, const float*) {
-      i64 first = target * n;
-      confidence_pairs(z, x.get<T>(9) + first * n * c, c, x.weight(2) + first * c, x.weight(3) + first * c,
-                       x.weight(4) + first * 3, p);
+    Following following(x, in::COUNT);
+    const auto p = following.weights<DistanceEmbeddingWeights>();
+    const Pairs<const T> z = pairs<const T>(x);
+    T* out = x.get<T>(following.outputs(1));
+    std::memset(out, 0, z.n_target * z.n * z.n * z.c * sizeof(T));
+    each_target(z, [&](i64 target, Square<const T> square) {
+      i64 first = target * z.n;
+      confidence_pairs(square, out + first * z.n * z.c, x.floats(in::of_i) + first * z.c,
+                       x.floats(in::of_j) + first * z.c, x.floats(in::x) + first * 3, p);
     });
   });
 }
 
-// z, mask, relative residue, token, chain, same entity, norm, norm bias, linear, relative position, two transitions of
-// five weights, norm, norm bias and weight for atom pairs and for each block; then biases [n_target * n_block * n_head]
-// [N][N], atom pairs [n_target * N][N][c].
+// biases [n_target * n_block * n_head][N][N] in float32 or bfloat16, and pairs for the atom pairs
+// [n_target * N][N][n_atom_pair] float32.
 void DiffusionPairs(const Arguments& x) {
-  by_type(x, 0, [&](auto type) {
+  using in = DiffusionPairsInputs;
+  by_type(x, in::z, [&](auto type) {
     using T = decltype(type);
-    constexpr int TRANSITIONS = 10, LAYERS = 20;
-    int n_block = (x.count - 2 - LAYERS) / 3 - 1;
-    i64 n = x.size(0, 1), c = x.size(0, 2), n_target = x.size(0, 0) / n, n_head = x.size(LAYERS + 5, 0);
-    auto layer = [&](int i) {
-      return BiasLayer{x.optional(LAYERS + 3 * i), x.optional(LAYERS + 3 * i + 1), x.weight(LAYERS + 3 * i + 2)};
-    };
-    struct DiffusionPairs p{x.weight(6), x.optional(7), x.weight(8),           x.weight(9),
-                            {},          layer(0),      x.size(LAYERS + 2, 0), {}};
-    for (int i = 0; i < 2; ++i) {
-      int at = TRANSITIONS + 5 * i;
-      p.transitions[i] = {x.weight(at),     x.optional(at + 1), x.weight(at + 2),
-                          x.weight(at + 3), x.weight(at + 4),   x.size(at + 2, 0)};
-    }
-    for (int i = 1; i <= n_block; ++i) p.blocks.push_back(layer(i));
-    std::memset(x.get<float>(x.count - 1), 0, n_target * n * n * p.n_atom_pair * sizeof(float));
-    by_type(x, x.count - 2, [&](auto out) {
+    Following following(x, in::COUNT);
+    const auto conditioning = following.weights<PairConditioningWeights>();
+    const auto first = following.weights<TransitionWeights>(), second = following.weights<TransitionWeights>();
+    DiffusionLayers layers{conditioning, first, second, bias_layer(following.weights<PairBiasWeights>()), {}};
+    for (int n_block = following.left<PairBiasWeights>(2); n_block > 0; --n_block)
+      layers.blocks.push_back(bias_layer(following.weights<PairBiasWeights>()));
+    int biases = following.outputs(2), atoms = biases + 1;
+    const Pairs<const T> z = pairs<const T>(x);
+    i64 n = z.n, n_atom_pair = layers.atom_pairs.n_head;
+    i64 heads = i64(layers.blocks.size()) * layers.blocks[0].n_head;
+    std::memset(x.get<float>(atoms), 0, z.n_target * n * n * n_atom_pair * sizeof(float));
+    by_type(x, biases, [&](auto out) {
       using Out = decltype(out);
-      i64 size = n_block * n_target * n_head * n * n;
-      std::memset(x.get<Out>(x.count - 2), 0, size * sizeof(Out));
-      each_target<const T>(x, x.weight(1), [&](i64 target, Square<const T> z, const float* mask) {
-        diffusion_pairs(z, mask, c, n_head, relative_position(x, 2, target * n * n), n, x.size(9, 1), p,
-                        x.get<Out>(x.count - 2) + target * n_block * n_head * n * n, n * n, n,
-                        x.get<float>(x.count - 1) + target * n * n * p.n_atom_pair, n * p.n_atom_pair);
+      std::memset(x.get<Out>(biases), 0, z.n_target * heads * n * n * sizeof(Out));
+      each_target(z, [&](i64 target, Square<const T> square) {
+        diffusion_pairs(square, relative_position<in>(x, target * n * n, n), layers,
+                        HeadBiases<Out>{x.get<Out>(biases) + target * heads * n * n, n * n, n},
+                        x.get<float>(atoms) + target * n * n * n_atom_pair, n * n_atom_pair);
       });
     });
   });
 }
 
-// q, k, v, gate [..][n_target * N][n_head * d], bias [n_target * n_block * n_head][N][N], mask [n_target * N], block
-// and n_block (int32), out.
+// bias [n_target * n_block * n_head][N][N] of all blocks; block (int32): which of them, and how many there are.
 void TokenAttention(const Arguments& x) {
-  by_type(x, 4, [&](auto type) {
-    const std::int32_t* block = x.get<const std::int32_t>(6);
-    i64 n = x.size(4, -1), n_target = x.size(5, 0) / n, heads = x.size(4, 0) / n_target, n_head = heads / block[1];
-    i64 n_sample = x.ndims[0] == 2 ? 1 : x.size(0, 0);
-    token_attention(x.weight(0), x.weight(1), x.weight(2), x.weight(3),
-                    x.get<const decltype(type)>(4) + block[0] * n_head * n * n, heads, x.weight(5), n_sample, n_target,
-                    n, n_head, x.size(0, -1) / n_head, x.get<float>(7));
+  using in = TokenAttentionInputs;
+  by_type(x, in::bias, [&](auto type) {
+    using Bias = decltype(type);
+    const std::int32_t* block = x.get<const std::int32_t>(in::block);
+    i64 n = x.size(in::bias, -1), n_target = x.size(in::mask, 0) / n, of_target = x.size(in::bias, 0) / n_target;
+    i64 n_head = of_target / block[1];
+    token_attention(heads<in>(x, n_head), TokenBiases<Bias>{x.get<const Bias>(in::bias) + block[0] * n_head * n * n,
+                                                            of_target, n_target, n, x.floats(in::mask)});
   });
 }
 
-// q, k, v, gate [n_sample][n_atom][n_head * d], keys [n_window][n_key], bias [n_window][n_head][n_query][n_key], out.
+// keys [n_window][n_key] int32, bias [n_window][n_head][n_query][n_key].
 void WindowAttention(const Arguments& x) {
-  i64 n_window = x.size(5, 0), n_head = x.size(5, 1), n_query = x.size(5, 2), wide = x.size(0, -1);
-  i64 n_sample = x.ndims[0] == 2 ? 1 : x.size(0, 0);
-  window_attention(x.weight(0), x.weight(1), x.weight(2), x.weight(3), x.get<const std::int32_t>(4), x.weight(5),
-                   n_sample, n_window, n_query, x.size(5, 3), n_head, wide / n_head, x.get<float>(6));
+  using in = WindowAttentionInputs;
+  const Windows windows{x.get<const std::int32_t>(in::keys), x.size(in::bias, 0), x.size(in::bias, 2),
+                        x.size(in::bias, 3)};
+  window_attention(heads<in>(x, x.size(in::bias, 1)), windows, x.floats(in::bias));
 }
 
-// x [..][k], weight [m][k] in float32 or bfloat16, bias, out [..][m].
-void RowLinear(const Arguments& x) {
-  by_type(x, 1, [&](auto type) {
+// x [..][k], weight [m][k] in float32 or bfloat16, bias [m] (may be absent) -> [..][m].
+void Affine(const Arguments& x) {
+  using in = AffineInputs;
+  by_type(x, in::weight, [&](auto type) {
     using T = decltype(type);
-    i64 k = x.size(0, -1);
+    i64 k = x.size(in::x, -1);
     require_multiple(k, PACK<T>, "the width");
-    row_linear(x.weight(0), x.rows(0), k, x.get<const T>(1), x.optional(2), x.size(1, 0), x.get<float>(3));
+    float* out = x.get<float>(Following(x, in::COUNT).outputs(1));
+    affine(x.floats(in::x), x.rows(in::x), k, x.get<const T>(in::weight), x.optional(in::bias), x.size(in::weight, 0),
+           out);
   });
 }
 
-// x [..][k], weights [hidden][k] twice and [m][hidden] in float32 or bfloat16, out [..][m].
-void RowTransition(const Arguments& x) {
-  by_type(x, 1, [&](auto type) {
+// x [..][k], weights [hidden][k] twice and [m][hidden] in float32 or bfloat16 -> [..][m].
+void GatedTransition(const Arguments& x) {
+  using in = GatedTransitionInputs;
+  by_type(x, in::weight_a, [&](auto type) {
     using T = decltype(type);
-    i64 k = x.size(0, -1), hidden = x.size(1, 0);
-    require_multiple(k, PACK<T>, "the width");
-    require_multiple(hidden, PACK<T>, "the hidden width");
-    row_transition(x.weight(0), x.rows(0), k, x.get<const T>(1), x.get<const T>(2), hidden, x.get<const T>(3),
-                   x.size(3, 0), x.get<float>(4));
+    const GatedWeights<T> p{x.get<const T>(in::weight_a),   x.get<const T>(in::weight_b),
+                            x.get<const T>(in::weight_out), x.size(in::x, -1),
+                            x.size(in::weight_a, 0),        x.size(in::weight_out, 0)};
+    require_multiple(p.k, PACK<T>, "the width");
+    require_multiple(p.hidden, PACK<T>, "the hidden width");
+    gated_transition(x.floats(in::x), x.rows(in::x), p, x.get<float>(Following(x, in::COUNT).outputs(1)));
   });
 }
 
-// x [..][c], weight, bias, out.
+// x [..][c] -> like x.
 void LayerNorm(const Arguments& x) {
-  layer_norm(x.weight(0), x.optional(1), x.optional(2), x.rows(0), x.size(0, -1), x.get<float>(3));
+  using in = LayerNormInputs;
+  Following following(x, in::COUNT);
+  const auto p = following.weights<NormWeights>();
+  layer_norm(x.floats(in::x), p[p.weight], p[p.bias], x.rows(in::x), x.size(in::x, -1),
+             x.get<float>(following.outputs(1)));
 }
 
-// a [..][n][c], scale and shift [n][c], out.
+// a [..][n][c], scale and shift [n][c] -> like a.
 void AdaptiveNorm(const Arguments& x) {
-  i64 n = x.size(1, 0), n_sample = x.ndims[0] == 2 ? 1 : x.size(0, 0);
-  require_multiple(x.size(1, 1), STEP, "the width");
-  adaptive_norm(x.weight(0), x.weight(1), x.weight(2), n_sample, n, x.size(1, 1), x.get<float>(3));
+  using in = AdaptiveNormInputs;
+  adaptive_norm(x.floats(in::a), x.floats(in::scale), x.floats(in::shift), conditioned_rows(x, in::a, in::scale),
+                x.get<float>(Following(x, in::COUNT).outputs(1)));
 }
 
-// a [..][n][c], gate [n][c], x like a, out.
+// a and x [..][n][c], gate [n][c] -> like a.
 void GatedSum(const Arguments& x) {
-  i64 n = x.size(1, 0), n_sample = x.ndims[0] == 2 ? 1 : x.size(0, 0);
-  require_multiple(x.size(1, 1), STEP, "the width");
-  gated_sum(x.weight(0), x.weight(1), x.weight(2), n_sample, n, x.size(1, 1), x.get<float>(3));
+  using in = GatedSumInputs;
+  gated_sum(x.floats(in::a), x.floats(in::gate), x.floats(in::x), conditioned_rows(x, in::a, in::gate),
+            x.get<float>(Following(x, in::COUNT).outputs(1)));
 }
 
-// Anything, token: reads nothing; a graph that returns the token keeps the updates before it.
-void Touch(const Arguments& x) { x.get<float>(1)[0] = 0; }
+// Anything: reads nothing; a graph that returns the token keeps the updates before it.
+void Touch(const Arguments& x) { x.get<float>(Following(x, TouchInputs::COUNT).outputs(1))[0] = 0; }
 
 }  // namespace PFOLD_ISA

@@ -173,7 +173,13 @@ def _cap_joints(codes: list[str], own: str) -> dict[int, tuple[str, str]]:
 
 
 def build_residue(
-    code: str, linked: tuple[str, ...] = (), bare: bool = False, first: bool = False, last: bool = False, own: str = ""
+    code: str,
+    linked: tuple[str, ...] = (),
+    own: str = "",
+    *,
+    bare: bool = False,
+    first: bool = False,
+    last: bool = False,
 ) -> Residue:
     """Heavy atoms of a residue of a chain.
 
@@ -181,11 +187,11 @@ def build_residue(
     be joined to a neighbour, and all its leaving atoms go, but the ends' of the chain. Raises InputError for a code
     that is not in the CCD.
     """
-    return _component_residue(component(code, own), linked, bare, first, last)
+    return _component_residue(component(code, own), linked, bare=bare, first=first, last=last)
 
 
 @functools.lru_cache(maxsize=65536)
-def _component_residue(comp: Component, linked: tuple[str, ...], bare: bool, first: bool, last: bool) -> Residue:
+def _component_residue(comp: Component, linked: tuple[str, ...], *, bare: bool, first: bool, last: bool) -> Residue:
     """`build_residue` of a component."""
     code = comp.code
     heavy = np.flatnonzero(comp.heavy)

@@ -50,7 +50,7 @@ def reference_conformer(comp: Component) -> tuple[np.ndarray, np.ndarray]:
     return np.nan_to_num(comp.ideal), valid
 
 
-def etkdg(seed: int, random_start: bool = False) -> rdDistGeom.EmbedParameters:
+def etkdg(seed: int, *, random_start: bool = False) -> rdDistGeom.EmbedParameters:
     """Options of ETKDGv3 with a seed and a limit on the time it takes."""
     options: Any = rdDistGeom.ETKDGv3()
     options.randomSeed, options.useRandomCoords, options.timeout = seed, random_start, TIMEOUT

@@ -42,7 +42,7 @@ def smiles_residue(smiles: str) -> Residue:
         raise InputError(f"the SMILES has {n_heavy} heavy atoms, over {MAX_ATOMS}; {_AS_FILE}")
     molecule = Chem.AddHs(molecule)
     # Random starting coordinates, as in the reference, for molecules that distance geometry starts badly with.
-    if all(EmbedMolecule(molecule, etkdg(CONFORMER_SEED, start)) != 0 for start in (False, True)):
+    if all(EmbedMolecule(molecule, etkdg(CONFORMER_SEED, random_start=start)) != 0 for start in (False, True)):
         raise InputError(f'the SMILES "{smiles}" gives no 3D conformer; give the ligand as a file with coordinates')
     return _to_residue(molecule)
 

@@ -29,7 +29,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return e
 
 
-def row_chunks(logits: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+def probability_chunks(logits: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """First row and probabilities of a few rows of pair logits at a time, so that no second copy of all is made.
 
     logits [R, N, n_bin] -> (start, [rows, N, n_bin]).
@@ -47,7 +47,7 @@ def expected_pair_value(logits: np.ndarray, bounds: tuple[float, float]) -> np.n
 def _mean(logits: np.ndarray, of_bins: np.ndarray) -> np.ndarray:
     """Mean of a value of each bin.  logits [R, N, n_bin], of_bins [n_bin] -> [R, N]; R may be 0."""
     means = np.empty(logits.shape[:2], np.float32)
-    for start, prob in row_chunks(logits):
+    for start, prob in probability_chunks(logits):
         means[start : start + len(prob)] = prob @ of_bins
     return means
 

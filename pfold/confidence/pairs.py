@@ -1,11 +1,10 @@
 """What the scores of a sample take from its pair logits, a block of rows at a time: all of them need never exist."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from pfold.confidence.bins import PAE_RANGE, PDE_RANGE, bin_centers, expected_pair_value, row_chunks
+from pfold.confidence.bins import PAE_RANGE, PDE_RANGE, bin_centers, expected_pair_value, probability_chunks
 from pfold.confidence.ptm import TmScores, scores_of_chains
+from pfold.features.schema import Features
 
 
 class PairConfidence:
@@ -15,7 +14,7 @@ class PairConfidence:
     from 0 on, has_frame [N] bool.
     """
 
-    def __init__(self, features: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, features: Features) -> None:
         """Begin with no row.  features: `pfold.features.schema`."""
         self.asym_id: np.ndarray = np.unique(features["asym_id"], return_inverse=True)[1]
         self.has_frame = np.asarray(features["has_frame"]).astype(bool)
@@ -26,7 +25,7 @@ class PairConfidence:
     def add(self, start: int, pae: np.ndarray, pde: np.ndarray) -> None:
         """Take the rows from `start` on.  pae and pde: their logits [rows, N, 64]."""
         centers = bin_centers(PAE_RANGE, pae.shape[-1])
-        for offset, prob in row_chunks(pae):
+        for offset, prob in probability_chunks(pae):
             first = start + offset
             self.token_pair_pae[first : first + len(prob)] = prob @ centers
             self.tm.add(first, prob)

@@ -7,6 +7,7 @@ from scipy.spatial.transform import Rotation
 from pfold.chem.residues import RESTYPE_INDEX, RESTYPES, canonical_restype
 from pfold.chem.types import Residue
 from pfold.features.frames import token_frames
+from pfold.features.schema import Features
 from pfold.features.tokens import Tokens
 from pfold.targets.types import DNA, LIGAND, PROTEIN, RNA, Target
 
@@ -191,7 +192,7 @@ def _entity_molecules(tokens: Tokens, names: np.ndarray, chain: np.ndarray) -> n
     return numbers
 
 
-def augment_reference(features: Arrays, seed: int) -> Arrays:
+def augment_reference(features: Features, seed: int) -> Features:
     """Features with every reference conformer randomly moved and turned (AF3 supplement, section 2.8).
 
     seed: the prediction's seed; residue i of a target always gets the same motion for it.
@@ -202,4 +203,4 @@ def augment_reference(features: Arrays, seed: int) -> Arrays:
     translation = generator.uniform(-MAX_TRANSLATION, MAX_TRANSLATION, (n_space, 3))
     rotation = Rotation.from_quat(generator.standard_normal((n_space, 4))).as_matrix()
     moved = features["ref_pos"] + translation[space]
-    return features | {"ref_pos": np.einsum("aij,aj->ai", rotation[space], moved).astype(np.float32)}
+    return Features(features | {"ref_pos": np.einsum("aij,aj->ai", rotation[space], moved).astype(np.float32)})

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from pfold.features.atoms import augment_reference, token_and_atom_features
 from pfold.features.constraints import constraint_features
 from pfold.features.msa import (
@@ -14,14 +12,13 @@ from pfold.features.msa import (
     msa_features,
     single_row_features,
 )
+from pfold.features.schema import Features
 from pfold.features.templates import empty_templates, template_features, with_pair_features
 from pfold.features.tokens import tokenize
-from pfold.search.a3m import Alignment, parse_a3m, read_a3m, warn_of_other_query
-from pfold.search.template_select import given_templates
-from pfold.search.template_structures import Template
+from pfold.msa.a3m import Alignment, parse_a3m, read_a3m, warn_of_other_query
 from pfold.targets.types import Entity, Target
-
-Features = dict[str, np.ndarray]
+from pfold.templates.select import given_templates
+from pfold.templates.structures import Template
 
 
 def featurize(
@@ -29,6 +26,7 @@ def featurize(
     seed: int = 101,
     alignments: Sequence[ChainAlignments] | None = None,
     templates: Sequence[Sequence[Template]] | None = None,
+    *,
     msa_pair_as_unpair: bool = True,
 ) -> Features:
     """Input features of a target.
@@ -40,20 +38,21 @@ def featurize(
     Raises InputError for an alignment that can't be read or is another sequence's, unknown components, and bonds or
     constraints to atoms that do not exist.
     """
-    features = assemble(target, alignments, templates, msa_pair_as_unpair)
-    return augment_reference(with_pair_features(features), seed)
+    features = assemble(target, alignments, templates, msa_pair_as_unpair=msa_pair_as_unpair)
+    return augment_reference(Features(with_pair_features(features)), seed)
 
 
 def assemble(
     target: Target,
     alignments: Sequence[ChainAlignments] | None = None,
     templates: Sequence[Sequence[Template]] | None = None,
+    *,
     msa_pair_as_unpair: bool = True,
     use_msa: bool = True,
 ) -> Features:
     """The features before the seeded motion of the reference conformers, without pair features of templates.
 
-    use_msa: without it the target's own residues are the only alignment row, as the reference does for models that
+    use_msa: without it the target's own residues are the only MSA row, as the reference does for models that
     take none; other arguments as `featurize`.
     """
     alignments = own_alignments(target) if alignments is None else alignments
@@ -65,8 +64,8 @@ def assemble(
     else:
         features |= empty_templates(tokens.n_token)
     if use_msa:
-        return features | msa_features(target, tokens, alignments, msa_pair_as_unpair)
-    return features | single_row_features(features["restype"])
+        return Features(features | msa_features(target, tokens, alignments, msa_pair_as_unpair=msa_pair_as_unpair))
+    return Features(features | single_row_features(features["restype"]))
 
 
 def own_templates(target: Target) -> list[Sequence[Template]]:

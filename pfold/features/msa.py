@@ -7,8 +7,8 @@ import numpy as np
 
 from pfold.chem.residues import GAP, RESTYPES, UNKNOWN
 from pfold.features.tokens import Tokens, n_column
-from pfold.search.a3m import Alignment, query_only, to_arrays
-from pfold.search.pairing import pair_rows
+from pfold.msa.a3m import Alignment, query_only, to_arrays
+from pfold.msa.pairing import pair_rows
 from pfold.targets.types import DNA, LIGAND, PROTEIN, RNA, Entity, Target
 
 Arrays = dict[str, np.ndarray]
@@ -16,7 +16,7 @@ Arrays = dict[str, np.ndarray]
 MAX_MSA_ROWS = 16384
 MAX_PAIRED_ROWS = MAX_MSA_ROWS // 2
 # Chains this short get no alignment (reference: FeatureAssemblyLine).
-SHORTEST_ALIGNED = 5
+MIN_ALIGNED_LENGTH = 5
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class _Chain:
     deletion_mean: np.ndarray
 
 
-def _polymer_chain(entity: Entity, alignments: ChainAlignments, pairing: bool, pair_as_unpair: bool) -> _Chain:
+def _polymer_chain(entity: Entity, alignments: ChainAlignments, *, pairing: bool, pair_as_unpair: bool) -> _Chain:
     sequence, kind = entity.sequence, entity.kind
     unpaired, paired = alignments.unpaired, alignments.paired
-    if len(sequence) < SHORTEST_ALIGNED or kind == DNA:
+    if len(sequence) < MIN_ALIGNED_LENGTH or kind == DNA:
         unpaired = paired = None
     if kind == RNA:
         paired = None
@@ -111,7 +111,7 @@ def chain_columns(target: Target, tokens: Tokens) -> np.ndarray:
 
 
 def msa_features(
-    target: Target, tokens: Tokens, alignments: Sequence[ChainAlignments], msa_pair_as_unpair: bool = True
+    target: Target, tokens: Tokens, alignments: Sequence[ChainAlignments], *, msa_pair_as_unpair: bool = True
 ) -> Arrays:
     """Alignment features of all chains side by side.
 
@@ -122,7 +122,7 @@ def msa_features(
     for entity, own in zip(target.entities, alignments, strict=True):
         for _ in entity.ids:
             if entity.is_polymer:
-                chains.append(_polymer_chain(entity, own, pairing, msa_pair_as_unpair))
+                chains.append(_polymer_chain(entity, own, pairing=pairing, pair_as_unpair=msa_pair_as_unpair))
             elif entity.kind == LIGAND:
                 chains.append(_ligand_chain(entity.kind))
     # Ions alone still need a column to read.

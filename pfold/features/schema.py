@@ -1,8 +1,9 @@
 """Every feature: name, dtype, shape and meaning. Names, dtypes and shapes are the reference's.
 
-Lengths: N tokens, A atoms, M alignment rows. A token is a standard residue, or an atom of anything else.
+Lengths: N tokens, A atoms, M MSA rows. A token is a standard residue, or an atom of anything else.
 """
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -55,6 +56,7 @@ FEATURES = (
     Feature("constraint_contact", "float32", ("N", "N", 2), "smallest and largest distance of a contact (Å)"),
     Feature("constraint_contact_atom", "float32", ("N", "N", 2), "the same of a contact between atoms (Å)"),
     Feature("constraint_pocket", "float32", ("N", "N", 1), "largest distance of binder (row) and pocket (Å)"),
+    Feature("esm_token_embedding", "float32", ("N", 2560), "the residue's embedding by ESM-2, 0 where there is none"),
     Feature("template_aatype", "int64", (4, "N"), "residue type of each template"),
     Feature("template_atom_positions", "float32", (4, "N", 24, 3), "template atoms (Å)"),
     Feature("template_atom_mask", "bool", (4, "N", 24), "where template atoms are known"),
@@ -62,7 +64,7 @@ FEATURES = (
     Feature("template_distogram", "float32", (4, "N", "N", 39), "one-hot Cβ distance in the template"),
     Feature("template_unit_vector", "float32", (4, "N", "N", 3), "direction to the other residue in the own frame"),
     Feature("template_backbone_frame_mask", "float32", (4, "N", "N"), "1 where both residues have a frame"),
-    Feature("msa", "int64", ("M", "N"), "residue type in each alignment row; paired rows, then unpaired ones"),
+    Feature("msa", "int64", ("M", "N"), "residue type in each MSA row; paired rows, then unpaired ones"),
     Feature("msa_mask", "bool", ("M", "N"), "where the alignment counts"),
     Feature("deletion_value", "float32", ("M", "N"), "2/π arctan(insertions before the column / 3)"),
     Feature("has_deletion", "float32", ("M", "N"), "1 where the row has insertions before the column"),
@@ -78,21 +80,45 @@ FEATURES = (
 )
 
 
-def check_features(features: Mapping[str, np.ndarray]) -> None:
-    """Raises ValueError, naming the array, where one is missing or its dtype or shape is not the schema's."""
-    lengths: dict[str, int] = {}
-    for feature in FEATURES:
-        if feature.name not in features:
-            raise ValueError(f'feature "{feature.name}" is missing: {feature.meaning}')
-        array = features[feature.name]
-        shape = tuple(lengths.setdefault(s, n) if isinstance(s, str) else s for s, n in _axes(feature, array))
-        if array.shape != shape or str(array.dtype) != feature.dtype:
-            raise ValueError(
-                f'feature "{feature.name}" is {array.dtype} {array.shape}, expected {feature.dtype} {feature.shape}'
-            )
+_BY_NAME = {feature.name: feature for feature in FEATURES}
+# Not every target or model has these.
+_OPTIONAL = ("constraint_", "template_", "esm_")
 
 
-def _axes(feature: Feature, array: np.ndarray) -> list[tuple[int | str, int]]:
-    if array.ndim != len(feature.shape):
-        raise ValueError(f'feature "{feature.name}" has {array.ndim} axes, expected {feature.shape}')
-    return list(zip(feature.shape, array.shape, strict=True))
+class Features(dict[str, np.ndarray]):
+    """The features of a target by name, checked: all that a model reads are there, each with its dtype and shape.
+
+    Constraints, templates and embeddings may be left out. Raises ValueError, naming the array, for one that is missing,
+    unknown, or of another dtype or shape.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
+        super().__init__(arrays)
+        self._check()
+
+    def _check(self) -> None:
+        for name in self:
+            if name not in _BY_NAME:
+                nearest = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=0.0)[0]
+                raise ValueError(f'the feature "{name}" is unknown; did you mean "{nearest}"?')
+        lengths: dict[str, int] = {}
+        for feature in FEATURES:
+            array = self.get(feature.name)
+            if array is not None:
+                _check_array(feature, array, lengths)
+            elif not feature.name.startswith(_OPTIONAL):
+                raise ValueError(f'feature "{feature.name}" is missing: {feature.meaning}')
+
+
+def _check_array(feature: Feature, array: np.ndarray, lengths: dict[str, int]) -> None:
+    expected = tuple(lengths.get(axis, axis) if isinstance(axis, str) else axis for axis in feature.shape)
+    fits = len(array.shape) == len(expected) and all(
+        isinstance(known, str) or known == n for known, n in zip(expected, array.shape, strict=True)
+    )
+    if not fits or str(array.dtype) != feature.dtype:
+        shape = ", ".join(map(str, expected))
+        raise ValueError(
+            f'feature "{feature.name}" is {array.dtype} {array.shape}, expected {feature.dtype} ({shape}): '
+            f"{feature.meaning}"
+        )
+    lengths.update({axis: n for axis, n in zip(feature.shape, array.shape, strict=True) if isinstance(axis, str)})

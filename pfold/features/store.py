@@ -1,40 +1,27 @@
 """The feature store: one file a target and alignments, without what can be rebuilt or is per seed."""
 
 import io
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from pfold.errors import DamagedError, InputError
+from pfold.features.schema import Features
 from pfold.features.templates import empty_templates, is_empty
-from pfold.files import atomic_file, keyed_path
-
-Features = dict[str, np.ndarray]
+from pfold.keyed_store import KeyedStore
 
 # Arrays over token pairs: most are zero nearly everywhere, and those of templates are computed when they are needed.
 _SPARSE = ("token_bonds", "constraint_contact", "constraint_contact_atom", "constraint_pocket")
 
 
-class FeatureStore:
-    """Features under one folder, spread over 256 subfolders."""
+class FeatureStore(KeyedStore):
+    """Features under one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def path(self, key: str) -> Path:
-        """Where the features of a key are or will be."""
-        return keyed_path(self.folder, key, ".npz")
-
-    def __contains__(self, key: str) -> bool:
-        path = self.path(key)
-        return path.is_file() and path.stat().st_size > 0
+    suffix = ".npz"
 
     def write(self, key: str, features: Features) -> None:
         """Keep features; the file is whole or not there. Pair features of templates are left out."""
-        kept: Features = {}
+        kept: dict[str, np.ndarray] = {}
         for name, array in features.items():
             if name in _SPARSE:
                 kept |= _to_sparse(name, array)
@@ -43,33 +30,30 @@ class FeatureStore:
         # Packed before it is written: on a full disk zipfile's own error hides the system's.
         packed = io.BytesIO()
         np.savez_compressed(packed, **kept)
-        with atomic_file(self.path(key)) as temporary:
-            temporary.write_bytes(packed.getbuffer())
+        self.save(key, packed.getvalue())
 
     def read(self, key: str) -> Features:
         """The features of a key.
 
         Raises InputError where they are missing, DamagedError, having removed them, where they can't be read.
         """
-        path = self.path(key)
-        if not path.is_file():
-            raise InputError(f"{path}: the features are missing; run the features stage first")
-        try:
-            with np.load(path) as stored:
-                features = {name: stored[name] for name in stored.files if not name.endswith(_PARTS)}
-                features |= {name: _from_sparse(name, stored) for name in _SPARSE}
-        except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile, zlib.error) as error:
-            path.unlink(missing_ok=True)
-            raise DamagedError(f"{path}: the features can't be read and are made anew ({error})") from None
-        if "template_aatype" not in features:
-            features |= empty_templates(len(features["token_index"]))
-        return features
+        missing = f"{self.path(key)}: the features are missing; run the features stage first"
+        return self.load(key, _read_features, missing, "the features are made anew")
+
+
+def _read_features(path: Path) -> Features:
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files if not name.endswith(_PARTS)}
+        arrays |= {name: _from_sparse(name, stored) for name in _SPARSE}
+    if "template_aatype" not in arrays:
+        arrays |= empty_templates(len(arrays["token_index"]))
+    return Features(arrays)
 
 
 _PARTS = (".at", ".value", ".shape")
 
 
-def _to_sparse(name: str, array: np.ndarray) -> Features:
+def _to_sparse(name: str, array: np.ndarray) -> dict[str, np.ndarray]:
     """The entries of a nearly empty array that are not zero."""
     at = np.flatnonzero(array)
     return {f"{name}.at": at, f"{name}.value": array.reshape(-1)[at], f"{name}.shape": np.array(array.shape)}

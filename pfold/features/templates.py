@@ -8,8 +8,8 @@ import numpy as np
 from pfold.chem.components import component
 from pfold.chem.residues import GAP, MSA_TABLES, PROTEIN_ONE_TO_THREE, RESTYPE_INDEX, RESTYPES, UNKNOWN
 from pfold.features.tokens import n_column
-from pfold.search.template_structures import ATOM37, Template
 from pfold.targets.types import PROTEIN, Target
+from pfold.templates.structures import ATOM37, Template
 
 Arrays = dict[str, np.ndarray]
 
@@ -18,7 +18,7 @@ N_TEMPLATE_ATOM = 24
 N_DISTOGRAM_BIN = 39
 DISTOGRAM_RANGE = (3.25, 50.75)
 # Chains this short get no template (reference: TemplateFeatureAssemblyLine).
-SHORTEST_CHAIN = 5
+MIN_CHAIN_LENGTH = 5
 _EPSILON = 1e-6
 
 
@@ -43,7 +43,7 @@ def template_features(target: Target, columns: np.ndarray, templates: Sequence[S
     """
     chains = []
     for entity, own in zip(target.entities, templates, strict=True):
-        usable = own if entity.kind == PROTEIN and n_column(entity) >= SHORTEST_CHAIN else ()
+        usable = own if entity.kind == PROTEIN and n_column(entity) >= MIN_CHAIN_LENGTH else ()
         chains += [_chain_arrays(n_column(entity), usable)] * entity.count
     aatype, positions, mask = (np.concatenate(parts, axis=1)[:, columns] for parts in zip(*chains, strict=True))
     return {"template_aatype": aatype, "template_atom_positions": positions, "template_atom_mask": mask}

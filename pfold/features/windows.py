@@ -2,10 +2,7 @@
 
 import numpy as np
 
-N_QUERIES = 32
-N_KEYS = 128
-# Window bias of a key that is absent; the same constant as pfold.ops.MASKED, which needs MindSpore to import.
-ABSENT = np.float32(-1e9)
+from pfold.constants import MASKED, N_KEYS, N_QUERIES
 
 Arrays = dict[str, np.ndarray]
 
@@ -38,7 +35,7 @@ def atom_windows(
     token = atom_to_token_idx.astype(np.int32)
     return {
         "window_keys": keys,
-        "window_bias": np.where(present, np.float32(0), ABSENT),
+        "window_bias": np.where(present, np.float32(0), np.float32(MASKED)),
         "window_token_pair": token[queries][:, :, None] * np.int32(n_token) + token[keys][:, None, :],
         "d_lm": (ref_pos[queries][:, :, None] - ref_pos[keys][:, None]).astype(np.float32),
         "v_lm": same_space[..., None].astype(np.float32),

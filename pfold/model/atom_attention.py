@@ -6,10 +6,10 @@ the host (`pfold.features.windows`): `window_keys` [N_window, 128] int32, `windo
 
 from mindspore import Tensor, ops
 
-import pfold.ops as kernels
-from pfold.model.primitives import Params, adaptive_layer_norm, conditioned_transition, layer_norm, linear
+from pfold import kernels
+from pfold.constants import N_QUERIES
+from pfold.model.primitives import Params, adaptive_layer_norm, conditioned_transition, expand, layer_norm, linear
 
-N_QUERIES = 32
 # Where an atom encoder or decoder keeps the blocks of its atom transformer.
 ATOM_BLOCKS = "atom_transformer.diffusion_transformer.blocks"
 
@@ -21,7 +21,7 @@ def embed_atoms(p: Params, f: Params) -> Tensor:
     c = linear(p, "linear_no_bias_ref_pos", f["ref_pos"])
     c = c + linear(p, "linear_no_bias_ref_charge", ops.asinh(f["ref_charge"])[:, None])
     c = c + linear(p, "linear_no_bias_f", ops.concat([mask, f["ref_element"], chars], axis=-1))
-    return c * kernels.expand(mask, c)
+    return c * expand(mask, c)
 
 
 def embed_atom_pairs(p: Params, f: Params) -> Tensor:
@@ -33,7 +33,7 @@ def embed_atom_pairs(p: Params, f: Params) -> Tensor:
     d, v = f["d_lm"], f["v_lm"]
     inverse = 1.0 / (1.0 + (d * d).sum(axis=-1, keepdims=True))
     pairs = linear(p, "linear_no_bias_d", d) + linear(p, "linear_no_bias_invd", inverse)
-    return pairs * kernels.expand(v, pairs) + linear(p, "linear_no_bias_v", v)
+    return pairs * expand(v, pairs) + linear(p, "linear_no_bias_v", v)
 
 
 def broadcast_pairs_to_windows(z: Tensor, f: Params) -> Tensor:
@@ -54,7 +54,7 @@ def combine_atom_pairs(p: Params, f: Params, c: Tensor, pairs: Tensor) -> Tensor
     h = ops.relu(c)
     queries = to_windows(linear(p, "linear_no_bias_cl", h))
     keys = ops.gather(linear(p, "linear_no_bias_cm", h), f["window_keys"], 0)
-    pairs = pairs + kernels.expand(queries[:, :, None], pairs) + kernels.expand(keys[:, None], pairs)
+    pairs = pairs + expand(queries[:, :, None], pairs) + expand(keys[:, None], pairs)
     mlp = p["small_mlp"]
     h = linear(mlp, "1", ops.relu(pairs))
     h = linear(mlp, "3", ops.relu(h))
@@ -71,7 +71,7 @@ def atom_pair_biases(blocks: list[Params], f: Params, pairs: Tensor) -> list[Ten
     for block in blocks:
         attention = block["attention_pair_bias"]
         bias = linear(attention, "linear_nobias_z", layer_norm(attention, "layernorm_z", pairs)).transpose(0, 3, 1, 2)
-        biases.append(bias + kernels.expand(masked, bias))
+        biases.append(bias + expand(masked, bias))
     return biases
 
 
@@ -102,13 +102,13 @@ def atom_transformer(blocks: list[Params], f: Params, q: Tensor, c: Tensor, bias
 
 def aggregate_atoms_to_tokens(x: Tensor, f: Params) -> Tensor:
     """Mean of each token's atoms.  x [N_atom, c] or [N_sample, N_atom, c] -> [..., N, c]."""
-    x = x * kernels.expand(f["atom_mask"][:, None], x)
+    x = x * expand(f["atom_mask"][:, None], x)
     n_token = f["atoms_per_token"].shape[0]
     if x.ndim == 2:
         mean = ops.unsorted_segment_sum(x, f["atom_to_token_idx"], n_token)
     else:
         mean = ops.unsorted_segment_sum(x.transpose(1, 0, 2), f["atom_to_token_idx"], n_token).transpose(1, 0, 2)
-    return mean / kernels.expand(f["atoms_per_token"], mean)
+    return mean / expand(f["atoms_per_token"], mean)
 
 
 def broadcast_tokens_to_atoms(x: Tensor, f: Params) -> Tensor:

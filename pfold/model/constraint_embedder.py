@@ -2,8 +2,7 @@
 
 from mindspore import Tensor, ops
 
-import pfold.ops as kernels
-from pfold.model.primitives import Params, layer_norm, linear
+from pfold.model.primitives import Params, expand, layer_norm, linear
 
 
 def embed_constraints(p: Params, c: Params) -> Tensor:
@@ -13,7 +12,7 @@ def embed_constraints(p: Params, c: Params) -> Tensor:
     """
     z = linear(p, "pocket_z_embedder", c["pocket"]) + linear(p, "contact_z_embedder", c["contact"])
     z = z + linear(p, "contact_atom_z_embedder", c["contact_atom"])
-    return z + kernels.expand(no_substructure(p["substructure_z_embedder"])[:, None], z)
+    return z + expand(no_substructure(p["substructure_z_embedder"])[:, None], z)
 
 
 def no_substructure(p: Params) -> Tensor:

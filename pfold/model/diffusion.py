@@ -5,7 +5,8 @@ from typing import Any
 
 from mindspore import Tensor, ops
 
-import pfold.ops as kernels
+from pfold import kernels
+from pfold.constants import SIGMA_DATA
 from pfold.model.atom_attention import (
     ATOM_BLOCKS,
     atom_attention_decoder,
@@ -22,13 +23,11 @@ from pfold.model.primitives import (
     Params,
     adaptive_layer_norm,
     conditioned_transition,
+    expand,
     layer_norm,
     linear,
     transition,
 )
-
-# Standard deviation of the training coordinates, Å (AF3 Algorithm 20).
-SIGMA_DATA = 16.0
 
 
 def condition_single(p: Params, s_conditioning: Tensor, t_hat: Tensor) -> Tensor:
@@ -38,9 +37,7 @@ def condition_single(p: Params, s_conditioning: Tensor, t_hat: Tensor) -> Tensor
     """
     noise = ops.log(t_hat / SIGMA_DATA) / 4.0
     n = ops.cos(2.0 * math.pi * (noise * p["fourier_embedding.w"] + p["fourier_embedding.b"]))
-    s = s_conditioning + kernels.expand(
-        linear(p, "linear_no_bias_n", layer_norm(p, "layernorm_n", n[None])), s_conditioning
-    )
+    s = s_conditioning + expand(linear(p, "linear_no_bias_n", layer_norm(p, "layernorm_n", n[None])), s_conditioning)
     s = s + transition(p["transition_s1"], s)
     return s + transition(p["transition_s2"], s)
 
@@ -91,9 +88,9 @@ def denoise(p: Params, f: Params, cache: tuple[Any, ...], x_noisy: Tensor, t_hat
 
     encoder = p["atom_attention_encoder"]
     q = linear(encoder, "linear_no_bias_r", r)
-    q = q + kernels.expand(c, q)
+    q = q + expand(c, q)
     a, q = encode_atoms(encoder, f, q, c, encoder_biases)
-    a = a + kernels.expand(linear(p, "linear_no_bias_s", layer_norm(p, "layernorm_s", s)), a)
+    a = a + expand(linear(p, "linear_no_bias_s", layer_norm(p, "layernorm_s", s)), a)
     a = diffusion_transformer(p["diffusion_transformer.blocks"], a, s, token_biases, f["token_mask"])
     a = layer_norm(p, "layernorm_a", a)
     update = atom_attention_decoder(p["atom_attention_decoder"], f, a, q, c, decoder_biases)

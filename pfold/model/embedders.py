@@ -1,4 +1,4 @@
-"""Input embedding of tokens, and recycling (AF3 Algorithms 1 and 2); pairs: `pfold.ops.pair_embedding`."""
+"""Input embedding of tokens, and recycling (AF3 Algorithms 1 and 2); pairs: `pfold.kernels.pair_embedding`."""
 
 from mindspore import Tensor, ops
 

@@ -2,7 +2,7 @@
 
 from mindspore import Tensor, ops
 
-import pfold.ops as kernels
+from pfold import kernels
 from pfold.model.pairformer import pairformer_block
 from pfold.model.primitives import Params, layer_norm, linear
 

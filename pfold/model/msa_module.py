@@ -2,9 +2,9 @@
 
 from mindspore import Tensor, ops
 
-import pfold.ops as kernels
+from pfold import kernels
 from pfold.model.pairformer import pair_stack
-from pfold.model.primitives import Params, linear
+from pfold.model.primitives import Params, expand, linear
 
 N_MSA_CLASSES = 32
 
@@ -13,7 +13,7 @@ def embed_msa(p: Params, a: Params, s_inputs: Tensor) -> Tensor:
     """MSA representation m, AF3 Algorithm 8, lines 1-4.
 
     a: msa [N_msa, N] int32, has_deletion and deletion_value [N_msa, N]; s_inputs [N, c_s_inputs] -> [N_msa, N, c_m].
-    The one-hot product of the paper is a row look-up in the weight matrix. Of a batch, the targets' alignments are
+    The one-hot product of the paper is a row look-up in the weight matrix. Of a batch, the targets' rows are
     below one another.
     """
     table = p["linear_no_bias_m.weight"].transpose(1, 0)
@@ -24,7 +24,7 @@ def embed_msa(p: Params, a: Params, s_inputs: Tensor) -> Tensor:
     n_target = s_inputs.shape[0] // n
     by_target = m.reshape((n_target, m.shape[0] // n_target, n, m.shape[2]))
     single = linear(p, "linear_no_bias_s", s_inputs).reshape((n_target, 1, n, m.shape[2]))
-    return (by_target + kernels.expand(single, by_target)).reshape(m.shape)
+    return (by_target + expand(single, by_target)).reshape(m.shape)
 
 
 def msa_block(p: Params, z: Tensor, mask: Tensor, m: Tensor, msa_mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -35,7 +35,6 @@ def msa_block(p: Params, z: Tensor, mask: Tensor, m: Tensor, msa_mask: Tensor) -
     z = kernels.outer_product_mean(p["outer_product_mean_msa"], z, mask, m, msa_mask)
     if "msa_stack" in p:
         stack = p["msa_stack"]
-        m = kernels.pair_weighted_averaging(stack["msa_pair_weighted_averaging"], z, mask, m, msa_mask)
-        z = kernels.after(z, m)
+        m, z = kernels.pair_weighted_averaging(stack["msa_pair_weighted_averaging"], z, mask, m, msa_mask)
         m = kernels.row_transition(stack["transition_m"], m, msa_mask)
     return pair_stack(p["pair_stack"], z, mask), m

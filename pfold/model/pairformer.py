@@ -1,8 +1,8 @@
-"""Pairformer (AF3 Algorithm 17). Pairs of a batch's targets are stacked: z [n_target * N, N, c_z] (`pfold.ops`)."""
+"""Pairformer (AF3 Algorithm 17). Pairs of a batch's targets are stacked: z [n_target * N, N, c_z] (`pfold.kernels`)."""
 
 from mindspore import Tensor
 
-import pfold.ops as kernels
+from pfold import kernels
 from pfold.model.primitives import Params, layer_norm, linear, transition
 
 
@@ -15,10 +15,13 @@ def pair_stack(p: Params, z: Tensor, mask: Tensor) -> Tensor:
     return kernels.row_transition(p["pair_transition"], z, mask)
 
 
-def attention_pair_bias(p: Params, s: Tensor, z: Tensor, mask: Tensor) -> Tensor:
-    """Single attention with pair bias, AF3 Algorithm 24 without conditioning.  s [N, c_s], z [N, N, c_z], mask [N]."""
-    h = layer_norm(p, "layernorm_a", s)
-    return token_attention(p["attention"], h, kernels.pair_bias(p, z, mask), mask, 0, 1)
+def attention_pair_bias(p: Params, s: Tensor, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Single attention with pair bias, AF3 Algorithm 24 without conditioning.
+
+    s [N, c_s], z [N, N, c_z], mask [N] -> update of s, and z to go on with.
+    """
+    bias, z = kernels.pair_bias(p, z, mask)
+    return token_attention(p["attention"], layer_norm(p, "layernorm_a", s), bias, mask, 0, 1), z
 
 
 def token_attention(p: Params, h: Tensor, bias: Tensor, mask: Tensor, block: int, n_block: int) -> Tensor:
@@ -34,6 +37,6 @@ def token_attention(p: Params, h: Tensor, bias: Tensor, mask: Tensor, block: int
 def pairformer_block(p: Params, s: Tensor, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """One Pairformer block, AF3 Algorithm 17, lines 2-8.  s [N, c_s], z [N, N, c_z], mask [N] -> s, z."""
     z = pair_stack(p, z, mask)
-    s = s + attention_pair_bias(p["attention_pair_bias"], s, z, mask)
-    z = kernels.after(z, s)
+    update, z = attention_pair_bias(p["attention_pair_bias"], s, z, mask)
+    s = s + update
     return s + transition(p["single_transition"], s), z

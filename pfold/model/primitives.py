@@ -2,16 +2,18 @@
 
 from mindspore import Tensor
 
-import pfold.ops as kernels
-from pfold.ops.layers import Params, merge_heads, split_heads
+from pfold import kernels
+from pfold.kernels.tensors import Params, expand, merge_heads, outer_sum, split_heads
 
 __all__ = [
     "Params",
     "adaptive_layer_norm",
     "conditioned_transition",
+    "expand",
     "layer_norm",
     "linear",
     "merge_heads",
+    "outer_sum",
     "split_heads",
     "transition",
 ]
@@ -26,7 +28,9 @@ def linear(p: Params, name: str, x: Tensor) -> Tensor:
 
 def layer_norm(p: Params, name: str, x: Tensor) -> Tensor:
     """The layer norm `name` with its scale and, where the checkpoint has one, offset.  x [..., c] -> [..., c]."""
-    return kernels.layer_norm(p, name, x)
+    if name + ".bias" in p:
+        return kernels.layer_norm(x, p[name + ".weight"], p[name + ".bias"])
+    return kernels.layer_norm(x, p[name + ".weight"])
 
 
 def transition(p: Params, x: Tensor) -> Tensor:

@@ -3,10 +3,9 @@
 from mindspore import Tensor, ops
 from mindspore import dtype as mstype
 
-import pfold.ops as kernels
+from pfold import kernels
 from pfold.model.pairformer import pair_stack
-from pfold.model.primitives import Params, layer_norm, linear
-from pfold.ops.layers import outer_sum
+from pfold.model.primitives import Params, expand, layer_norm, linear, outer_sum
 
 # Columns of `linear_no_bias_a`: distogram, pseudo-Cβ mask, residue types of j and i, unit vector, frame mask.
 N_DISTOGRAM = 39
@@ -42,7 +41,7 @@ def embed_template(p: Params, blocks: list[Params], z: Tensor, mask: Tensor, t: 
     for i in range(len(blocks)):
         v = pair_stack(blocks[i], v, mask)
     v = layer_norm(p, "layernorm_v", v.astype(share.dtype))
-    return v * kernels.expand(share, v)
+    return v * expand(share, v)
 
 
 def project_templates(p: Params, u: Tensor) -> Tensor:

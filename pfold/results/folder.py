@@ -12,8 +12,11 @@ import numpy as np
 import pandas as pd
 
 from pfold import __version__
+from pfold.chem.assembly import build_assembly
+from pfold.chem.types import Assembly
 from pfold.files import atomic_folder, file_digest, read_json
-from pfold.predict.outcome import RECEIPT, ResultInfo, Sample
+from pfold.results.layout import CONFIDENCES, KEEP_ALL, KEEP_BEST, MODEL, RANKING, RECEIPT, SUMMARY, best_prefix
+from pfold.results.sample import ResultInfo, Sample
 from pfold.results.structure import UNTRAINED_REMARK, format_mmcif, renamed_mmcif
 from pfold.targets.types import Target
 
@@ -31,15 +34,15 @@ def write_result(folder: Path, target: Target, samples: Sequence[Sample], info: 
     The best sample's files begin with the folder's name. keep: "all" also writes a folder a sample and a table of their
     scores; "best" writes neither, compresses what is large, and so leaves four files a target.
     """
-    ranked = rank_samples(samples)
+    ranked, assembly = rank_samples(samples), build_assembly(target)
     with atomic_folder(folder) as out:
-        _write_sample(out, f"{folder.name}_", target, ranked[0], info, compress=keep == "best")
-        if keep == "all":
+        _write_sample(out, best_prefix(folder), target, assembly, ranked[0], info, compress=keep == KEEP_BEST)
+        if keep == KEEP_ALL:
             for sample in samples:
                 (out / sample.label).mkdir()
-                _write_sample(out / sample.label, "", target, sample, info)
+                _write_sample(out / sample.label, "", target, assembly, sample, info)
             rows = [{"seed": s.seed, "sample": s.number, "ranking_score": s.summary["ranking_score"]} for s in samples]
-            pd.DataFrame(rows).to_csv(out / "ranking_scores.csv", index=False)
+            pd.DataFrame(rows).to_csv(out / RANKING, index=False)
         receipt = _receipt(target, ranked, info, keep) | {"input": target.file_from(folder), "files": _files(out)}
         (out / RECEIPT).write_text(json.dumps(receipt, indent=1) + "\n")
 
@@ -50,8 +53,8 @@ def copy_result(source: Path, folder: Path, target: Target) -> None:
     with atomic_folder(folder) as out:
         for path in sorted(source.rglob("*")):
             place = out / path.relative_to(source)
-            if path.parent == source and path.name.startswith(f"{source.name}_"):
-                place = out / f"{folder.name}_{path.name.removeprefix(f'{source.name}_')}"
+            if path.parent == source and path.name.startswith(best_prefix(source)):
+                place = out / f"{best_prefix(folder)}{path.name.removeprefix(best_prefix(source))}"
             if path.is_dir():
                 place.mkdir()
             elif path.suffix == ".cif":
@@ -70,20 +73,27 @@ def _files(out: Path) -> dict[str, dict[str, Any]]:
 
 
 def _write_sample(
-    out: Path, prefix: str, target: Target, sample: Sample, info: ResultInfo, compress: bool = False
+    out: Path,
+    prefix: str,
+    target: Target,
+    assembly: Assembly,
+    sample: Sample,
+    info: ResultInfo,
+    *,
+    compress: bool = False,
 ) -> None:
     plddt = sample.full_data["atom_plddt"]
-    cif = format_mmcif(target, sample.coordinate, plddt, info.model, info.untrained)
-    (out / f"{prefix}model.cif").write_text(cif)
+    cif = format_mmcif(target, assembly, sample.coordinate, plddt, info.model, untrained=info.untrained)
+    (out / f"{prefix}{MODEL}").write_text(cif)
     summary = summary_confidences(sample, target)
     note = {"remark": UNTRAINED_REMARK} if info.untrained else {}
-    (out / f"{prefix}summary_confidences.json").write_text(json.dumps(summary | note, indent=1) + "\n")
+    (out / f"{prefix}{SUMMARY}").write_text(json.dumps(summary | note, indent=1) + "\n")
     values = json.dumps(confidences(sample, target) | note) + "\n"
     if compress:
         # Without a time in its header: the same result is the same file.
-        (out / f"{prefix}confidences.json.gz").write_bytes(gzip.compress(values.encode(), mtime=0))
+        (out / f"{prefix}{CONFIDENCES}.gz").write_bytes(gzip.compress(values.encode(), mtime=0))
     else:
-        (out / f"{prefix}confidences.json").write_text(values)
+        (out / f"{prefix}{CONFIDENCES}").write_text(values)
 
 
 def _rounded(x: Any, digits: int = 2) -> Any:

@@ -7,7 +7,6 @@ import gemmi
 import numpy as np
 
 from pfold import __version__
-from pfold.chem.assembly import build_assembly
 from pfold.chem.types import Assembly, Chain, Residue
 from pfold.targets.types import DNA, LIGAND, PROTEIN, RNA, Target
 
@@ -122,20 +121,22 @@ _GROUPS = (
 )
 
 
-def format_mmcif(target: Target, coordinate: np.ndarray, atom_plddt: np.ndarray, model: str, untrained: bool) -> str:
+def format_mmcif(
+    target: Target, assembly: Assembly, coordinate: np.ndarray, atom_plddt: np.ndarray, model: str, *, untrained: bool
+) -> str:
     """The mmCIF text of one sample; arguments as `build_structure`.
 
-    model: the model's name. untrained: say in title, remark and software that the weights were stand-ins.
+    assembly: the target's, built once for all samples. model: the model's name. untrained: say in title, remark and
+    software that the weights were stand-ins.
     """
     document = gemmi.cif.Document()
     block = document.add_new_block(_block_name(target.name))
-    assembly = build_assembly(target)
     structure = build_structure(target, assembly, coordinate, atom_plddt)
     groups = gemmi.MmcifOutputGroups(False)
     for group in _GROUPS:
         setattr(groups, group, True)
     structure.update_mmcif_block(block, groups)
-    _add_description(block, target, model, untrained)
+    _add_description(block, target, model, untrained=untrained)
     _add_components(block, assembly)
     _add_confidence(block, assembly, atom_plddt)
     groups = gemmi.MmcifOutputGroups(False)
@@ -161,7 +162,7 @@ def _block_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "_", name)
 
 
-def _add_description(block: gemmi.cif.Block, target: Target, model: str, untrained: bool) -> None:
+def _add_description(block: gemmi.cif.Block, target: Target, model: str, *, untrained: bool) -> None:
     """What the file is: title, remark, method and software."""
     title = f"Predicted structure of {target.name}"
     block.set_pair("_struct.entry_id", gemmi.cif.quote(target.name))

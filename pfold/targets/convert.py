@@ -7,7 +7,7 @@ from typing import Any
 
 from pfold.errors import InputError
 from pfold.files import write_text
-from pfold.targets.fields import MODIFICATION_KEYS
+from pfold.targets.formats.fields import MODIFICATION_KEYS
 from pfold.targets.names import folder_names
 from pfold.targets.types import ION, LIGAND, PROTEIN, AtomRef, Entity, Target
 

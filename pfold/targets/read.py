@@ -7,13 +7,13 @@ from pathlib import Path
 
 from pfold.errors import ConfigError, InputError, explain
 from pfold.files import read_unpacked
-from pfold.targets.alphafold3_json import DIALECT as ALPHAFOLD3
-from pfold.targets.alphafold3_json import read_alphafold3
-from pfold.targets.boltz_yaml import read_boltz
-from pfold.targets.fasta import read_fasta
-from pfold.targets.protenix_json import read_protenix_jobs
+from pfold.targets.formats.alphafold3_json import DIALECT as ALPHAFOLD3
+from pfold.targets.formats.alphafold3_json import read_alphafold3
+from pfold.targets.formats.boltz_yaml import read_boltz
+from pfold.targets.formats.fasta import read_fasta
+from pfold.targets.formats.protenix_json import read_protenix_jobs
+from pfold.targets.formats.structure_file import read_structure_file
 from pfold.targets.rejected import rejected
-from pfold.targets.structure_file import read_structure_file
 from pfold.targets.types import Rejection, Target, bad_name
 
 FASTA_SUFFIXES = (".fasta", ".fa", ".faa", ".fas")

@@ -1,10 +1,10 @@
 """The one type behind all input formats, and what becomes of records that can't be folded."""
 
-import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from pfold.targets.identity import target_identity
 
 PROTEIN = "protein"
 DNA = "dna"
@@ -126,14 +126,8 @@ class Target:
 
     @property
     def id(self) -> str:
-        """Identity of what is folded: 16 hex digits of a hash over entities, bonds and constraints, not the name."""
-        molecules = [
-            [e.kind, e.sequence, list(e.ids), [[m.position, m.code] for m in e.modifications]]
-            + [list(e.codes), e.smiles, e.molecule]
-            for e in self.entities
-        ]
-        folded = [molecules, repr(self.bonds), repr(self.contacts), repr(self.pockets), self.components]
-        return hashlib.sha256(json.dumps(folded).encode()).hexdigest()[:16]
+        """Identity of what is folded (`pfold.targets.identity`)."""
+        return target_identity(self)
 
     @property
     def file(self) -> str:

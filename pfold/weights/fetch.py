@@ -11,8 +11,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pfold.errors import WeightsError
+from pfold.weights.checkpoint import Checkpoint
 from pfold.weights.load import cache_folder
-from pfold.weights.verify import Published, verify_checkpoint
+from pfold.weights.verify import verify_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -23,30 +24,30 @@ _RANGE_NOT_SATISFIABLE = 416
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
-def fetch_weights(settings: Published, folder: Path | None = None, url: str | None = None, sha256: str = "") -> Path:
+def fetch_weights(checkpoint: Checkpoint, folder: Path | None = None, url: str | None = None, sha256: str = "") -> Path:
     """Download a published checkpoint into the cache and verify it; returns the file.
 
     sha256: the digest it must have; without one the checksums in the file and the server's are compared. Raises
     WeightsError where the network can't be reached or what arrives is damaged or not the model's checkpoint.
     """
     folder = folder or cache_folder()
-    path = folder / settings.file
+    path = folder / checkpoint.file
     if path.is_file():
         logger.info("%s is there already", path)
         return path
     folder.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".pt.part")
     try:
-        md5 = _download(url or settings.url, partial)
+        md5 = _download(url or checkpoint.url, partial)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise WeightsError(
-            f"{url or settings.url} can't be reached ({error}). What arrived is kept in {partial} and the next fetch "
+            f"{url or checkpoint.url} can't be reached ({error}). What arrived is kept in {partial} and the next fetch "
             f"goes on from there. Behind a proxy set HTTPS_PROXY; without a network copy the file to {path}"
         ) from None
-    checked = partial.rename(folder / f"unchecked-{settings.file}")
+    checked = partial.rename(folder / f"unchecked-{checkpoint.file}")
     if md5 and _md5(checked) != md5:
         raise WeightsError(f"{checked}: its MD5 is not the server's ({md5}); remove the file and fetch it again")
-    logger.info("%s: SHA-256 %s", settings.name, verify_checkpoint(settings, checked, sha256))
+    logger.info("%s: SHA-256 %s", checkpoint.name, verify_checkpoint(checkpoint, checked, sha256))
     return checked.rename(path)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pfold.constants import N_POSITION_BINS, S_MAX
 from pfold.weights.published import ModelSettings
 
 Layout = dict[str, tuple[int, ...]]
@@ -12,7 +13,8 @@ C_S = 384
 C_TOKEN = 768
 C_ATOM = 128
 C_ATOMPAIR = 16
-N_RELATIVE = 139
+# Residue and token offsets, same entity, chain offsets (AF3 Algorithm 3).
+N_RELATIVE = 2 * N_POSITION_BINS + 1 + 2 * S_MAX + 2
 N_TEMPLATE_FEATURES = 108
 # Channels of ESM2-3B's embeddings.
 C_ESM = 2560
@@ -33,13 +35,13 @@ def _prefixed(prefix: str, entries: Iterator[Entry]) -> Iterator[Entry]:
         yield f"{prefix}.{name}", shape
 
 
-def _norm(name: str, c: int, offset: bool = True) -> Iterator[Entry]:
+def _norm(name: str, c: int, *, offset: bool = True) -> Iterator[Entry]:
     yield f"{name}.weight", (c,)
     if offset:
         yield f"{name}.bias", (c,)
 
 
-def _linear(name: str, c_in: int, c_out: int, bias: bool = False) -> Iterator[Entry]:
+def _linear(name: str, c_in: int, c_out: int, *, bias: bool = False) -> Iterator[Entry]:
     yield f"{name}.weight", (c_out, c_in)
     if bias:
         yield f"{name}.bias", (c_out,)
@@ -52,9 +54,9 @@ def _transition(name: str, c: int, n: int) -> Iterator[Entry]:
     yield from _linear(f"{name}.linear_no_bias", n * c, c)
 
 
-def _attention(name: str, c: int, q_bias: bool, c_hidden: int | None = None) -> Iterator[Entry]:
+def _attention(name: str, c: int, c_hidden: int | None = None, *, q_bias: bool) -> Iterator[Entry]:
     c_hidden = c_hidden or c
-    yield from _linear(f"{name}.linear_q", c, c_hidden, q_bias)
+    yield from _linear(f"{name}.linear_q", c, c_hidden, bias=q_bias)
     for projection in ("k", "v", "g"):
         yield from _linear(f"{name}.linear_{projection}", c, c_hidden)
     yield from _linear(f"{name}.linear_o", c_hidden, c)
@@ -90,7 +92,7 @@ def _adaptive_norm(name: str, c_a: int, c_s: int) -> Iterator[Entry]:
     yield from _linear(f"{name}.linear_nobias_s", c_s, c_a)
 
 
-def _diffusion_block(c_a: int, c_s: int, c_z: int, n_head: int, cross: bool) -> Iterator[Entry]:
+def _diffusion_block(c_a: int, c_s: int, c_z: int, n_head: int, *, cross: bool) -> Iterator[Entry]:
     attention, conditioned = "attention_pair_bias", "conditioned_transition_block"
     yield from _adaptive_norm(f"{attention}.layernorm_a", c_a, c_s)
     if cross:
@@ -148,10 +150,11 @@ def _msa_module(settings: ModelSettings) -> Iterator[Entry]:
     yield from _linear("linear_no_bias_m", 34, settings.c_m)
     yield from _linear("linear_no_bias_s", C_S_INPUTS, settings.c_m)
     for i in range(settings.n_msa_block):
-        yield from _prefixed(f"blocks.{i}", _msa_block(settings.c_m, settings.c_z, i + 1 == settings.n_msa_block))
+        last = i + 1 == settings.n_msa_block
+        yield from _prefixed(f"blocks.{i}", _msa_block(settings.c_m, settings.c_z, last=last))
 
 
-def _msa_block(c_m: int, c_z: int, last: bool) -> Iterator[Entry]:
+def _msa_block(c_m: int, c_z: int, *, last: bool) -> Iterator[Entry]:
     yield from _norm("outer_product_mean_msa.layer_norm", c_m)
     yield from _linear("outer_product_mean_msa.linear_1", c_m, 32)
     yield from _linear("outer_product_mean_msa.linear_2", c_m, 32)

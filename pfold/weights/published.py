@@ -17,7 +17,7 @@ class ModelSettings:
     """What tells one published model from another (reference: configs_model_type.py).
 
     Channel counts that are not here are those of the AlphaFold 3 supplement. esm: the language model whose embeddings
-    of protein chains it takes (`pfold.weights.esm`), "" for none. use_msa: whether it takes alignments by default.
+    of protein chains it takes (`pfold.esm.settings`), "" for none. use_msa: whether it takes alignments by default.
     """
 
     name: str

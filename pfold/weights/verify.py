@@ -5,25 +5,11 @@ from pathlib import Path
 
 from pfold.errors import WeightsError
 from pfold.files import file_digest
-from pfold.weights.esm import ESM_MODELS, EsmSettings, esm_layout, esm_tensors
-from pfold.weights.layout import checkpoint_layout
+from pfold.weights.checkpoint import Checkpoint
 from pfold.weights.load import name_problems, read_checkpoint
-from pfold.weights.published import MODELS, ModelSettings, model_settings
-
-Published = ModelSettings | EsmSettings
 
 
-def published(name: str) -> Published:
-    """A published model or language model by its name. Raises ConfigError for an unknown one."""
-    return ESM_MODELS[name] if name in ESM_MODELS else model_settings(name)
-
-
-def published_names() -> list[str]:
-    """Names of everything that can be fetched."""
-    return [*MODELS, *ESM_MODELS]
-
-
-def verify_checkpoint(settings: Published, path: Path, sha256: str = "") -> str:
+def verify_checkpoint(checkpoint: Checkpoint, path: Path, sha256: str = "") -> str:
     """Check a .pt or .safetensors file and return its SHA-256.
 
     A .pt carries a checksum of every tensor, which is compared; so is the digest with `sha256` where one is given.
@@ -36,12 +22,9 @@ def verify_checkpoint(settings: Published, path: Path, sha256: str = "") -> str:
         raise WeightsError(f"{path}: its SHA-256 is {digest}, not {sha256}; fetch it again")
     if path.suffix == ".pt":
         _check_archive(path)
-    tensors = read_checkpoint(path)
-    esm = isinstance(settings, EsmSettings)
-    layout = esm_layout(settings) if isinstance(settings, EsmSettings) else checkpoint_layout(settings)
-    problems = name_problems(layout, esm_tensors(tensors) if esm else tensors)
+    problems = name_problems(checkpoint.layout(), checkpoint.tensors(read_checkpoint(path)))
     if problems:
-        raise WeightsError(f"{path}: not a checkpoint of {settings.name}: {problems}")
+        raise WeightsError(f"{path}: not a checkpoint of {checkpoint.name}: {problems}")
     return digest
 
 

@@ -21,7 +21,7 @@ import psutil
 import pytest
 import yaml
 
-from pfold.files import keyed_path
+from pfold.features.store import FeatureStore
 from tests.cluster.slurm import Slurm, missing_programs
 from tests.conftest import REPOSITORY
 
@@ -48,7 +48,7 @@ SETTINGS = {
 }
 N_BATCH = 4
 # A line of the log that says that a target is folded.
-FOLDED = re.compile(r"INFO (\S+): \d+ tokens, \d+ alignment rows, pLDDT")
+FOLDED = re.compile(r"INFO (\S+): \d+ tokens, \d+ MSA rows, pLDDT")
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +224,7 @@ def test_nothing_is_lost_and_nothing_folded_twice_whatever_happens(undisturbed, 
     workspace = Workspace(tmp_path / "w", slurm)
     shutil.copytree(undisturbed.folder / "store", workspace.folder / "store")
     plan = pd.read_parquet(undisturbed.results / "plan/plan.parquet")
-    damaged = keyed_path(workspace.folder / "store/features", plan.features_id[0], ".npz")
+    damaged = FeatureStore(workspace.folder / "store/features").path(plan.features_id[0])
     faults = Faults(workspace, damaged, workspace.results / f"failures/{plan.folder[0]}.json")
     finish(workspace, workspace.start(), faults.step)
 

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 import pfold
-from pfold.errors import InputError
+from pfold.errors import DamagedError, InputError
 from pfold.features.featurize import assemble, featurize
 from pfold.features.msa import ChainAlignments
-from pfold.features.schema import FEATURES, check_features
+from pfold.features.schema import FEATURES, Features
 from pfold.features.store import FeatureStore
-from pfold.search.a3m import parse_a3m
-from pfold.targets.fasta import merge_chains
+from pfold.msa.a3m import parse_a3m
+from pfold.targets.formats.fasta import merge_chains
 from pfold.targets.types import AtomRef, Bond, Contact, Entity, Pocket, Target
 from tests.conftest import ALL_GOLDENS, DATA, load_golden
 
@@ -93,7 +93,7 @@ def test_near_atoms_make_the_frames_of_atom_tokens(name):
 def test_a_smiles_is_a_ligand_of_one_residue():
     aspirin = Entity("ligand", "", ("B", "C"), smiles="CC(=O)Oc1ccccc1C(=O)O")
     features = featurize(Target("t", (*target("MKT").entities, aspirin)))
-    check_features(features)
+    assert Features(dict(features))
     assert features["residue_index"].tolist() == [1, 2, 3] + [1] * 26
     assert features["is_ligand"].sum() == 26
     assert features["token_bonds"].sum() == 2 * 2 * 13
@@ -136,16 +136,41 @@ def test_bonds_and_constraints_to_nothing_are_named(extra, message):
 @pytest.mark.parametrize("chains", [("MKTAYIX",), ("MKTAYI", "MKTAYI"), ("MKTAYI", "GGGSW", "MKTAYI")])
 def test_every_feature_is_as_the_schema_says(chains):
     features = featurize(target(*chains))
-    assert set(features) == {feature.name for feature in FEATURES}
-    check_features(features)
+    assert set(features) == {feature.name for feature in FEATURES} - {"esm_token_embedding"}
+    assert Features(dict(features)) == features
 
 
-def test_check_names_the_wrong_feature():
-    features = featurize(target("MKTAYI"))
-    with pytest.raises(ValueError, match='feature "msa" is int32'):
-        check_features(features | {"msa": features["msa"].astype(np.int32)})
-    with pytest.raises(ValueError, match=r'feature "restype" is float32 \(5, 32\)'):
-        check_features(features | {"restype": features["restype"][:5]})
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"msa": np.zeros((1, 6), np.int32)},
+            r'"msa" is int32 \(1, 6\), expected int64 \(M, 6\): residue type',
+        ),
+        (
+            {"restype": np.zeros((5, 32), np.float32)},
+            r'"restype" is float32 \(5, 32\), expected float32 \(6, 32\)',
+        ),
+        ({"profile": np.zeros(6, np.float32)}, r'"profile" is float32 \(6,\)'),
+        ({"profil": np.zeros((6, 32), np.float32)}, 'the feature "profil" is unknown; did you mean "profile"'),
+        ({"esm_token_embedding": np.zeros((6, 5), np.float32)}, r"expected float32 \(6, 2560\)"),
+    ],
+)
+def test_a_feature_that_is_not_as_the_schema_says_is_named_where_it_enters(change, message, tiny_model, tmp_path):
+    features = dict(featurize(target("MKTAYI"))) | change
+    with pytest.raises(ValueError, match=message):
+        tiny_model.predict(features, n_cycle=1, n_step=1, n_sample=1)
+    store = FeatureStore(tmp_path)
+    store.write("aa", features)
+    with pytest.raises(DamagedError, match=message):
+        store.read("aa")
+
+
+def test_a_feature_that_is_missing_is_named(tiny_model):
+    features = dict(featurize(target("MKTAYI")))
+    del features["ref_pos"]
+    with pytest.raises(ValueError, match='feature "ref_pos" is missing: reference conformer'):
+        tiny_model.predict(features)
 
 
 def test_chains_copies_and_entities():

@@ -24,14 +24,14 @@ from pfold.config import load_config
 from pfold.errors import ConfigError, InputError, SearchError, WeightsError
 from pfold.features.featurize import assemble
 from pfold.features.tokens import count_tokens
-from pfold.search.a3m import parse_a3m, to_arrays
-from pfold.search.colabfold_server import _read_answer
-from pfold.search.contents import check_fasta
-from pfold.search.template_hits import parse_hhr, parse_hit_a3m
-from pfold.search.template_structures import read_template_chain
+from pfold.msa.a3m import parse_a3m, to_arrays
+from pfold.msa.check_fasta import check_fasta
+from pfold.msa.engines.colabfold_server import _read_answer
 from pfold.targets.read import read_records
 from pfold.targets.table import Counted, collect_targets
 from pfold.targets.types import Rejection, Target
+from pfold.templates.hits import parse_hhr, parse_hit_a3m
+from pfold.templates.structures import read_template_chain
 from pfold.weights.torch_file import read_torch_file
 from tests.targets.test_structure_file import PDB
 from tests.test_odd_records import CARBONS, SEQUENCE, af3
@@ -40,7 +40,7 @@ from tests.weights.torch_files import torch_save
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 # Seconds that a record may take at most.
-MOST_SECONDS = 60
+MAX_SECONDS = 60
 bounded = settings(
     max_examples=EXAMPLES,
     derandomize="FUZZ_EXAMPLES" not in os.environ,
@@ -243,7 +243,7 @@ def check_file(name, content):
         for record in records:
             if isinstance(record, Counted):
                 check_features(record.target)
-    assert time.monotonic() - start < MOST_SECONDS
+    assert time.monotonic() - start < MAX_SECONDS
     assert records
     for record in records:
         if isinstance(record, Rejection):

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from pfold.features.featurize import featurize
-from pfold.predict.outcome import ResultInfo, Sample, is_done
 from pfold.results.folder import write_result
+from pfold.results.receipt import is_done
+from pfold.results.sample import ResultInfo, Sample
 from pfold.results.structure import UNTRAINED_REMARK
-from pfold.targets.fasta import merge_chains
+from pfold.targets.formats.fasta import merge_chains
 from pfold.targets.types import AtomRef, Bond, Entity, Modification, Target
 from tests.runs import StandInModel
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import gemmi
 import pandas as pd
 
-from pfold.files import keyed_path
+from pfold.features.store import FeatureStore
 from tests.conftest import REPOSITORY
 from tests.runs import write_fasta
 from tests.workflow.workspaces import SEQUENCES, TIMEOUT, new_workspace
@@ -108,7 +108,7 @@ def test_a_result_whose_structure_is_gone_empty_or_damaged_is_folded_again(works
 def test_damaged_files_of_the_run_are_named_and_made_again(workspace):
     results = workspace.results
     plan = pd.read_parquet(results / "plan/plan.parquet").set_index("name")
-    features = keyed_path(results / "store/features", plan.features_id["poly"], ".npz")
+    features = FeatureStore(results / "store/features").path(plan.features_id["poly"])
     harmed = {
         results / "targets.parquet": 0,
         results / "plan/plan.parquet": 100,

@@ -21,7 +21,7 @@ SEQUENCES = {"trp_cage": "NLYIQWLKDGGPSSGRPPPS", "insulin_a": "GIVEQCCTSICSLYQLE
 RULES = ("targets", "plan", "search", "features", "predict", "summary")
 FAULTS = ("SIGINT", "SIGTERM", "SIGKILL", "kill-job", "disk-full")
 TIMEOUT = 300
-FOLDED = re.compile(r"INFO (\S+): \d+ tokens, \d+ alignment rows, pLDDT")
+FOLDED = re.compile(r"INFO (\S+): \d+ tokens, \d+ MSA rows, pLDDT")
 
 
 def mounted(folder: Path) -> bool:

@@ -3,7 +3,7 @@ from rdkit import Chem
 from rdkit.Chem import rdDistGeom
 
 from pfold.errors import InputError
-from pfold.targets.ligand_files import read_ligand
+from pfold.targets.formats.ligand_files import read_ligand
 
 
 def ethanol() -> Chem.Mol:

@@ -12,8 +12,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from pfold.errors import ConfigError, WeightsError
+from pfold.esm.settings import EsmSettings, esm_checkpoint, esm_layout, load_esm
+from pfold.weights.checkpoint import model_checkpoint
 from pfold.weights.convert import convert_checkpoint
-from pfold.weights.esm import EsmSettings, esm_layout, load_esm
 from pfold.weights.fetch import fetch_weights
 from pfold.weights.layout import checkpoint_layout
 from pfold.weights.load import load_weights, weights_identity
@@ -118,7 +119,7 @@ def test_convert_and_load(tmp_path, monkeypatch):
     weights = untrained_weights(TINY)
     torch_save(tmp_path / "w.pt", weights)
     converted = tmp_path / "protenix_tiny_default_v0.5.0.safetensors"
-    convert_checkpoint(TINY, tmp_path / "w.pt", converted)
+    convert_checkpoint(model_checkpoint(TINY), tmp_path / "w.pt", converted)
     monkeypatch.setenv("PFOLD_WEIGHTS", str(tmp_path))
     loaded = load_weights(TINY, "auto")
     assert all(np.array_equal(loaded[name], weights[name]) for name in weights)
@@ -165,11 +166,11 @@ def test_an_interrupted_fetch_goes_on_where_it_stopped(tmp_path, server):
     _Server.first_bytes = len(_Server.content) // 2
     cache = tmp_path / "cache"
     with pytest.raises(WeightsError, match="the next fetch goes on from there"):
-        fetch_weights(TINY, cache, url=server)
+        fetch_weights(model_checkpoint(TINY), cache, url=server)
     (partial,) = cache.iterdir()
     size = partial.stat().st_size
     assert 0 < size < len(_Server.content)
-    fetched = fetch_weights(TINY, cache, url=server)
+    fetched = fetch_weights(model_checkpoint(TINY), cache, url=server)
     assert _Server.ranges == [None, f"bytes={size}-"]
     assert fetched.read_bytes() == _Server.content
     assert [path.name for path in cache.iterdir()] == ["protenix_tiny_default_v0.5.0.pt"]
@@ -177,36 +178,36 @@ def test_an_interrupted_fetch_goes_on_where_it_stopped(tmp_path, server):
 
 def test_fetch_explains_no_network_and_refuses_another_model(tmp_path, server):
     with pytest.raises(WeightsError, match="HTTPS_PROXY"):
-        fetch_weights(TINY, tmp_path / "none", url="http://127.0.0.1:9/w.pt")
+        fetch_weights(model_checkpoint(TINY), tmp_path / "none", url="http://127.0.0.1:9/w.pt")
     torch_save(tmp_path / "other.pt", {"a.weight": np.ones((2, 2), np.float32)})
     _Server.content = (tmp_path / "other.pt").read_bytes()
     _Server.first_bytes = len(_Server.content)
     with pytest.raises(WeightsError, match="not a checkpoint of protenix_tiny"):
-        fetch_weights(TINY, tmp_path / "cache", url=server)
+        fetch_weights(model_checkpoint(TINY), tmp_path / "cache", url=server)
     assert not (tmp_path / "cache/protenix_tiny_default_v0.5.0.pt").exists()
 
 
 def test_a_damaged_file_is_noticed(tmp_path, server):
     good = tmp_path / "protenix_tiny_default_v0.5.0.pt"
     torch_save(good, untrained_weights(TINY))
-    digest = verify_checkpoint(TINY, good)
-    assert verify_checkpoint(TINY, good, digest.upper()) == digest
+    digest = verify_checkpoint(model_checkpoint(TINY), good)
+    assert verify_checkpoint(model_checkpoint(TINY), good, digest.upper()) == digest
     with pytest.raises(WeightsError, match=r"its SHA-256 is [0-9a-f]{64}, not 00"):
-        verify_checkpoint(TINY, good, "00")
+        verify_checkpoint(model_checkpoint(TINY), good, "00")
     content = bytearray(good.read_bytes())
     content[len(content) // 2] ^= 1
     damaged = tmp_path / "damaged.pt"
     damaged.write_bytes(content)
     with pytest.raises(WeightsError, match=r"archive/data/\d+ in it is damaged"):
-        verify_checkpoint(TINY, damaged)
+        verify_checkpoint(model_checkpoint(TINY), damaged)
     _Server.content, _Server.first_bytes = bytes(content), len(content)
     with pytest.raises(WeightsError, match="is damaged"):
-        fetch_weights(TINY, tmp_path / "cache", url=server)
+        fetch_weights(model_checkpoint(TINY), tmp_path / "cache", url=server)
     with pytest.raises(WeightsError, match=r"gone\.pt does not exist"):
-        verify_checkpoint(TINY, tmp_path / "gone.pt")
+        verify_checkpoint(model_checkpoint(TINY), tmp_path / "gone.pt")
     (tmp_path / "odd.pt").write_bytes(b"nonsense")
     with pytest.raises(WeightsError, match=r"not a readable \.pt checkpoint"):
-        verify_checkpoint(TINY, tmp_path / "odd.pt")
+        verify_checkpoint(model_checkpoint(TINY), tmp_path / "odd.pt")
 
 
 def test_language_models_are_checked_by_their_own_names(tmp_path, monkeypatch):
@@ -214,8 +215,8 @@ def test_language_models_are_checked_by_their_own_names(tmp_path, monkeypatch):
     weights = {f"encoder.sentence_encoder.{n}": np.ones(s, np.float32) for n, s in esm_layout(small).items()}
     weights["encoder.lm_head.weight"] = np.ones((33, 8), np.float32)
     torch_save(tmp_path / "esm2_small.pt", weights)
-    verify_checkpoint(small, tmp_path / "esm2_small.pt")
-    convert_checkpoint(small, tmp_path / "esm2_small.pt", tmp_path / "esm2_small.safetensors")
+    verify_checkpoint(esm_checkpoint(small), tmp_path / "esm2_small.pt")
+    convert_checkpoint(esm_checkpoint(small), tmp_path / "esm2_small.pt", tmp_path / "esm2_small.safetensors")
     monkeypatch.setenv("PFOLD_WEIGHTS", str(tmp_path))
     assert set(load_esm(small)) == set(esm_layout(small))
     weights.popitem()

@@ -79,7 +79,10 @@ def test_after_a_fix_only_the_failed_batch_runs_again(workspace):
     (workspace.folder / "own.a3m").write_text(">own\nMKTAYI\n>row\nMKT*YI\n")
     run = workspace.run("--keep-going")
     assert run.code != 0
-    assert "own failed (bad_input) and is given up: own.a3m, row 2 (\"row\"): '*' is no letter of an a3m" in run.output
+    assert (
+        "own failed (bad_input, attempt 1) and is given up: own.a3m, row 2 (\"row\"): '*' is no letter of an a3m"
+        in run.output
+    )
     assert "1 of 4 targets were not folded:\n  own: bad_input: " in run.output
     assert workspace.summary().drop_duplicates("name").status.tolist().count("failed") == 1
     others = workspace.receipts()

@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 from pfold.config import parse_config
 from pfold.config_file import layered_config
 from pfold.errors import PfoldError
-from pfold.predict.lock import check_scheduler, hold_results
+from pfold.run.lock import check_scheduler, hold_results
 
 try:
     # Jobs read the configuration from here. Without --configfile it is the demo's.

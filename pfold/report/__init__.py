@@ -1,0 +1,1 @@
+"""What is said of a run: summary table, report page, and status."""
