@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <mutex>
 #include <vector>
 
@@ -27,7 +28,7 @@ bool smaller(const Block& a, const Block& b) { return a.bytes < b.bytes; }
 void drop_largest() {
   auto largest = std::max_element(idle.begin(), idle.end(), smaller);
   idle_bytes -= largest->bytes;
-  std::free(largest->data);
+  munmap(largest->data, largest->bytes);
   idle.erase(largest);
 }
 
@@ -39,10 +40,22 @@ std::vector<Block>::iterator find_fitting(std::size_t bytes) {
   return fitting;
 }
 
+// `bytes` of fresh memory that begin with a huge page; null where there are none. Mapped, not from malloc's heap: what
+// is given back is the system's again at once.
+void* map_block(std::size_t bytes) {
+  void* mapped = mmap(nullptr, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) return nullptr;
+  auto first = reinterpret_cast<std::uintptr_t>(mapped), aligned = (first + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+  std::size_t before = aligned - first;
+  if (before) munmap(mapped, before);
+  munmap(reinterpret_cast<void*>(aligned + bytes), HUGE_PAGE - before);
+  return reinterpret_cast<void*>(aligned);
+}
+
 void* new_block(std::size_t bytes) {
   max_in_use = std::max(max_in_use, in_use + bytes);
   while (in_use + bytes + idle_bytes > max_in_use) drop_largest();
-  void* data = std::aligned_alloc(HUGE_PAGE, bytes);
+  void* data = map_block(bytes);
 #ifdef MADV_HUGEPAGE
   if (data) madvise(data, bytes, MADV_HUGEPAGE);
 #endif

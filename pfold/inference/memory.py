@@ -15,9 +15,8 @@ from pfold.weights.layout import checkpoint_layout
 from pfold.weights.published import ModelSettings
 
 GIB = 2**30
-# Bytes of MindSpore, pfold and its chemistry before the first weight, and copies of the weights in memory.
-RUNTIME = 1.0 * GIB
-WEIGHT_COPIES = 2
+# Bytes of MindSpore, pfold, its chemistry and the operators' packed weights. The model's weights are held once.
+RUNTIME = 1.4 * GIB
 # Measured bytes an atom of the windows of atom pairs and of what the diffusion module keeps beside them.
 ATOM_BYTES = 96 * 1024
 # Integer and float features of a pair: three bins, same entity, bond.
@@ -96,7 +95,7 @@ def predicted_memory(model: ModelSettings, dtype: str, sizes: Sizes, chunks: Chu
     pairs = float(n_target * sizes.n_token**2)
     z = pairs * model.c_z * width
     rows = padded_rows(min(sizes.n_msa, model.max_msa_rows)) * float(n_target * sizes.n_token)
-    base = RUNTIME + WEIGHT_COPIES * _weight_bytes(model) + pairs * PAIR_FEATURES
+    base = RUNTIME + _weight_bytes(model) + pairs * PAIR_FEATURES
     # Operators work on one target after another, or on four at most where there are many (kernels/cpu/operators.cpp).
     operators = (z + pairs * (TRIANGLE_OPERANDS * width + 4 * TOKEN_HEADS)) * min(n_target, 4) / n_target
 

@@ -12,7 +12,7 @@ from pfold.errors import WeightsError
 from pfold.files import large_file_digest, user_cache
 from pfold.weights.layout import checkpoint_layout
 from pfold.weights.published import AUTO, UNTRAINED, ModelSettings
-from pfold.weights.torch_file import read_torch_file
+from pfold.weights.torch_file import RELEASE_BYTES, read_torch_file
 from pfold.weights.untrained import untrained_weights
 
 _MAX_NAMED = 5
@@ -89,16 +89,24 @@ def load_weights(
 
 
 class _SafeTensors(Mapping[str, np.ndarray]):
-    """Tensors of a mapped safetensors file, each read when it is asked for."""
+    """Tensors of a mapped safetensors file, each read when it is asked for.
+
+    The file is opened anew now and then: pages that were read would stay in memory beside the tensors made of them.
+    """
 
     def __init__(self, path: Path) -> None:
+        self._path, self._n_read = path, 0
         self._file: Any = safe_open(path, "np")
         self._names = dict.fromkeys(self._file.keys())  # type: ignore[no-untyped-call]
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._names:
             raise KeyError(name)
-        return np.asarray(self._file.get_tensor(name))
+        if self._n_read > RELEASE_BYTES:
+            self._n_read, self._file = 0, safe_open(self._path, "np")
+        tensor = np.asarray(self._file.get_tensor(name))
+        self._n_read += tensor.nbytes
+        return tensor
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

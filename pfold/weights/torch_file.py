@@ -8,6 +8,7 @@ import mmap
 import pickle
 import zipfile
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,27 @@ class _TensorUnpickler(pickle.Unpickler):
         return _Data(np.frombuffer(self.data, storage.dtype, count=count, offset=offset))
 
 
-def read_torch_file(path: Path) -> dict[str, np.ndarray]:
+# After so many bytes have been read one by one, the pages of the mapped file are given back.
+RELEASE_BYTES = 128 << 20
+
+
+class TorchTensors(dict[str, np.ndarray]):
+    """Tensors by name, as views of a mapped file; those that are asked for by name do not stay in memory with it."""
+
+    def __init__(self, tensors: Mapping[str, np.ndarray], data: mmap.mmap) -> None:
+        super().__init__(tensors)
+        self._data, self._n_read = data, 0
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        tensor = super().__getitem__(name)
+        self._n_read += tensor.nbytes
+        if self._n_read > RELEASE_BYTES:
+            self._n_read = 0
+            self._data.madvise(mmap.MADV_DONTNEED)
+        return tensor
+
+
+def read_torch_file(path: Path) -> TorchTensors:
     """Tensors of a .pt file by name, as views of the mapped file.
 
     A training checkpoint's "model" entry is taken, and the "module." of parallel training dropped from names.
@@ -147,4 +168,5 @@ def read_torch_file(path: Path) -> dict[str, np.ndarray]:
         content = content["model"]
     if not isinstance(content, dict) or not all(isinstance(v, _Tensor) for v in content.values()):
         raise WeightsError(f"{path}: the checkpoint is not a dict of tensors")
-    return {str(name).removeprefix("module."): tensor.values for name, tensor in content.items()}
+    tensors = {str(name).removeprefix("module."): tensor.values for name, tensor in content.items()}
+    return TorchTensors(tensors, data)
