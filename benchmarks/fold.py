@@ -20,7 +20,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     """Seconds of a fold by stage, those of compilation apart, and the peak of memory (MiB)."""
     features = dict(np.load(options.features))
     if options.rows:
-        features |= {k: features[k][: options.rows] for k in ("msa", "has_deletion", "deletion_value")}
+        features |= {k: features[k][: options.rows] for k in ("msa", "msa_mask", "has_deletion", "deletion_value")}
     model = pfold.load_model(options.model, weights="untrained", dtype=options.dtype)
     settings = {"n_cycle": options.n_cycle, "n_step": options.n_step, "n_sample": options.n_sample}
     start = time.perf_counter()
