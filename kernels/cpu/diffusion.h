@@ -51,21 +51,12 @@ void diffusion_pairs(Square<const T> z, const RelativePosition& position, const 
   const Table table(p[p.relative_position], c, p.size(p.relative_position, 1));
   const PanelTransition<T> first(layers.first, c), second(layers.second, c);
   i64 hidden = std::max(first.hidden, second.hidden);
-  PerThread<Buffer<float>> every_joined(PANEL * 2 * c);
-  PerThread<Buffer<float>> every_x(PANEL * c);
-  PerThread<Buffer<float>> every_atom(PANEL * PANEL);
-  PerThread<Buffer<float>> every_products((n_bias + PANEL) * PANEL);
-  PerThread<Buffer<T>> every_h(PANEL * 2 * c);
-  PerThread<Buffer<E<T>>> every_panel(packed<T>(c) * PANEL);
+  Scratch<Buffer<float>, Buffer<float>, Buffer<float>, Buffer<float>, Buffer<T>, Buffer<E<T>>> scratch(
+      PANEL * 2 * c, PANEL * c, PANEL * PANEL, (n_bias + PANEL) * PANEL, PANEL * 2 * c, packed<T>(c) * PANEL);
   PerThread<typename PanelTransition<T>::Scratch> every_transitions(c, hidden);
 #pragma omp parallel
   {
-    Buffer<float>& joined = every_joined.mine();
-    Buffer<float>& x = every_x.mine();
-    Buffer<float>& atom = every_atom.mine();
-    Buffer<float>& products = every_products.mine();
-    Buffer<T>& h = every_h.mine();
-    Buffer<E<T>>& panel = every_panel.mine();
+    auto& [joined, x, atom, products, h, panel] = scratch.mine();
     typename PanelTransition<T>::Scratch& transitions = every_transitions.mine();
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 i = 0; i < z.n; ++i)

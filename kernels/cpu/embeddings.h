@@ -48,12 +48,10 @@ void pair_embedding(Square<T> z, const PairInputs& f, const Weights<PairEmbeddin
   i64 c = z.c;
   const Panels<T> recycle(p[p.recycle], c, c);
   const Table table(p[p.relative_position], c, p.size(p.relative_position, 1));
-  PerThread<Buffer<float>> every_update(PANEL * c);
-  PerThread<Buffer<T>> every_h(PANEL * c);
+  Scratch<Buffer<float>, Buffer<T>> scratch(PANEL * c, PANEL * c);
 #pragma omp parallel
   {
-    Buffer<float>& update = every_update.mine();
-    Buffer<T>& h = every_h.mine();
+    auto& [update, h] = scratch.mine();
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 i = 0; i < z.n; ++i)
       for (i64 j = 0; j < z.n; j += PANEL) {

@@ -105,21 +105,11 @@ extern "C" int pfold_use_isa(const char* name) {
 }
 
 #if defined(__x86_64__)
-#define CALL(name)          \
-  switch (isa) {            \
-    case Isa::avx512_bf16:  \
-      avx512_bf16::name(x); \
-      break;                \
-    case Isa::avx512:       \
-      avx512::name(x);      \
-      break;                \
-    case Isa::avx2:         \
-      avx2::name(x);        \
-      break;                \
-    case Isa::portable:     \
-      portable::name(x);    \
-      break;                \
-  }
+#define CALL(name)                             \
+  (isa == Isa::avx512_bf16 ? avx512_bf16::name \
+   : isa == Isa::avx512    ? avx512::name      \
+   : isa == Isa::avx2      ? avx2::name        \
+                           : portable::name)(x);
 #else
 #define CALL(name) portable::name(x);
 #endif

@@ -12,14 +12,10 @@ void pair_logits(const Pairs<const T>& z, const std::int32_t* rows, i64 n_row, c
                  bool symmetric, float* out) {
   i64 n = z.n, c = z.c, c_out = p.size(p.weight, 0);
   const Panels<T> w(p[p.weight], c_out, c);
-  PerThread<Buffer<float>> every_sums(PANEL * c);
-  PerThread<Buffer<float>> every_products(PANEL * padded(c_out));
-  PerThread<Buffer<T>> every_h(PANEL * c);
+  Scratch<Buffer<float>, Buffer<float>, Buffer<T>> scratch(PANEL * c, PANEL * padded(c_out), PANEL * c);
 #pragma omp parallel
   {
-    Buffer<float>& sums = every_sums.mine();
-    Buffer<float>& products = every_products.mine();
-    Buffer<T>& h = every_h.mine();
+    auto& [sums, products, h] = scratch.mine();
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 r = 0; r < n_row; ++r)
       for (i64 j = 0; j < n; j += PANEL) {

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <tuple>
 #include <type_traits>
 #include <vector>
 
@@ -62,3 +63,7 @@ class PerThread {
  private:
   std::vector<std::unique_ptr<S>> scratch_;
 };
+
+// Several buffers of each thread, by their sizes: auto& [a, b] = scratch.mine().
+template <class... Buffers>
+using Scratch = PerThread<std::tuple<Buffers...>>;

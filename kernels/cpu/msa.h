@@ -12,6 +12,7 @@ struct MsaRows {
   i64 n_row, row, c;
   const float* mask;
 
+  MsaRows<const T> constant() const { return {m, n_row, row, c, mask}; }
   T* at(i64 r, i64 token) const { return m + r * row + token * c; }
 };
 
@@ -21,12 +22,10 @@ void project_rows(MsaRows<const T> m, i64 n, const Weights<OuterProductMeanWeigh
   i64 c = m.c, n_msa = m.n_row, hidden = p.size(p.a, 0);
   const Panels<T> wa(p[p.a], hidden, c), wb(p[p.b], hidden, c);
   i64 k_size = packed<T>(n_msa);
-  PerThread<Buffer<float>> every_sides(PACK<T> * 2 * PANEL * hidden);
-  PerThread<Buffer<T>> every_h(PANEL * c);
+  Scratch<Buffer<float>, Buffer<T>> scratch(PACK<T> * 2 * PANEL * hidden, PANEL * c);
 #pragma omp parallel
   {
-    Buffer<float>& sides = every_sides.mine();
-    Buffer<T>& h = every_h.mine();
+    auto& [sides, h] = scratch.mine();
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 k = 0; k < k_size; ++k)
       for (i64 i = 0; i < n; i += PANEL) {
@@ -62,14 +61,11 @@ void outer_product_mean(Square<T> z, MsaRows<const T> m, const Weights<OuterProd
   const Panels<T> out(p[p.out], c_z, outer);
   float norm = 1e-3f;
   for (i64 s = 0; s < n_msa; ++s) norm += m.mask[s];
-  PerThread<Buffer<float>> every_tile(PANEL * width);
-  PerThread<Buffer<float>> every_update(tokens * COLUMNS * c_z);
-  PerThread<Buffer<T>> every_rows(tokens * COLUMNS * outer);
+  Scratch<Buffer<float>, Buffer<float>, Buffer<T>> scratch(PANEL * width, tokens * COLUMNS * c_z,
+                                                           tokens * COLUMNS * outer);
 #pragma omp parallel
   {
-    Buffer<float>& tile = every_tile.mine();
-    Buffer<float>& update = every_update.mine();
-    Buffer<T>& rows = every_rows.mine();
+    auto& [tile, update, rows] = scratch.mine();
 #pragma omp for collapse(2) schedule(dynamic)
     for (i64 i = 0; i < n; i += tokens)
       for (i64 j = 0; j < n; j += COLUMNS) {
@@ -129,32 +125,22 @@ void pair_weighted_averaging(MsaRows<T> m, Square<T> z, const Weights<PairWeight
   }
   const Panels<T> value(p[p.v], wide, c), gate(p[p.gate], wide, c), out(p[p.out], c, wide);
   i64 k_size = packed<T>(n);
-  PerThread<Buffer<float>> every_products(PANEL * wide);
-  PerThread<Buffer<float>> every_update(PANEL * c);
-  PerThread<Buffer<float>> every_v(n_head * (width + 1) * PANEL);
-  PerThread<Buffer<float>> every_o(n_head * n * PANEL);
-  PerThread<Buffer<E<T>>> every_packed_v(k_size * PANEL);
-  PerThread<Buffer<T>> every_h(PANEL * c);
-  PerThread<Buffer<T>> every_gated(PANEL * wide);
+  Scratch<Buffer<float>, Buffer<float>, Buffer<float>, Buffer<float>, Buffer<E<T>>, Buffer<T>, Buffer<T>> scratch(
+      PANEL * wide, PANEL * c, n_head * (width + 1) * PANEL, n_head * n * PANEL, k_size * PANEL, PANEL * c,
+      PANEL * wide);
 #pragma omp parallel
   {
-    Buffer<float>& products = every_products.mine();
-    Buffer<float>& update = every_update.mine();
-    Buffer<float>& v = every_v.mine();
-    Buffer<float>& o = every_o.mine();
-    Buffer<E<T>>& packed_v = every_packed_v.mine();
-    Buffer<T>& h = every_h.mine();
-    Buffer<T>& gated = every_gated.mine();
+    auto& [products, update, v, o, packed_v, h, gated] = scratch.mine();
 #pragma omp for schedule(dynamic)
     for (i64 start = 0; start < n_msa; start += rows_at_once) {
       i64 n_row = n_msa - start < rows_at_once ? n_msa - start : rows_at_once;
-      auto normalised = [&](i64 r, i64 j, i64 count) {
-        norm_rows(m.at(start + r, j), c, count, c, p[p.norm_m], p[p.norm_m_bias], h.get());
+      auto normalised = [&](i64 r, i64 j, i64 count, T* to) {
+        norm_rows(m.at(start + r, j), c, count, c, p[p.norm_m], p[p.norm_m_bias], to);
       };
       for (i64 r = 0; r < n_row; ++r)
         for (i64 j = 0; j < n; j += PANEL) {
           i64 count = panel_rows(n, j);
-          normalised(r, j, count);
+          normalised(r, j, count, h.get());
           linear(h.get(), count, value, products.get());
           for (i64 q = 0; q < count; ++q)
             for (i64 k = 0; k < n_head; ++k)
@@ -168,7 +154,7 @@ void pair_weighted_averaging(MsaRows<T> m, Square<T> z, const Weights<PairWeight
       for (i64 r = 0; r < n_row; ++r)
         for (i64 i = 0; i < n; i += PANEL) {
           i64 count = panel_rows(n, i);
-          normalised(r, i, count);
+          normalised(r, i, count, h.get());
           linear(h.get(), count, gate, products.get());
           for (i64 q = 0; q < count; ++q) {
             float* g = products.get() + q * wide;

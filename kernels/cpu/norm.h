@@ -112,6 +112,7 @@ struct Pairs {
   i64 n_target, n, c;
   const float* mask;
 
+  Pairs<const T> constant() const { return {z, n_target, n, c, mask}; }
   // The present positions of a target.
   Square<T> of_target(i64 target) const {
     const float* own = mask + target * n;

@@ -61,43 +61,39 @@ void each_target(const Pairs<T>& z, F&& f) {
   if (failure) std::rethrow_exception(failure);
 }
 
+// Calls f(pairs, weights, arguments behind them) for an operator whose inputs `In` begin with pairs and their mask.
+template <class In, class W, class F>
+void on_pairs(const Arguments& x, F&& f) {
+  by_type(x, In::z, [&](auto type) {
+    Following following(x, In::COUNT);
+    const auto p = following.weights<W>();
+    f(pairs<decltype(type)>(x), p, following.outputs(1));
+  });
+}
+
 void multiplication(const Arguments& x, bool outgoing) {
-  using in = TriangleMultiplicationOutgoingInputs;
-  by_type(x, in::z, [&](auto type) {
-    using T = decltype(type);
-    Following following(x, in::COUNT);
-    const auto p = following.weights<TriangleMultiplicationWeights>();
-    following.outputs(1);
+  on_pairs<TriangleMultiplicationOutgoingInputs, TriangleMultiplicationWeights>(x, [&](auto z, const auto& p, int) {
     i64 hidden = p.size(p.a, 0);
     require_multiple(hidden, hidden < TRIANGLE_CHANNELS ? STEP : TRIANGLE_CHANNELS, "the hidden width");
-    each_target(pairs<T>(x), [&](i64, Square<T> z) { triangle_multiplication(z, outgoing ? z.transposed() : z, p); });
+    each_target(z, [&](i64, auto of) { triangle_multiplication(of, outgoing ? of.transposed() : of, p); });
   });
 }
 
 void attention(const Arguments& x, bool starting) {
-  using in = TriangleAttentionStartingInputs;
-  by_type(x, in::z, [&](auto type) {
-    using T = decltype(type);
-    Following following(x, in::COUNT);
-    const auto p = following.weights<TriangleAttentionWeights>();
-    following.outputs(1);
+  on_pairs<TriangleAttentionStartingInputs, TriangleAttentionWeights>(x, [&](auto z, const auto& p, int) {
     require_multiple(p.size(p.q, 0) / p.size(p.bias, 0), STEP, "the width of a head");
-    each_target(pairs<T>(x), [&](i64, Square<T> z) { triangle_attention(starting ? z : z.transposed(), p); });
+    each_target(z, [&](i64, auto of) { triangle_attention(starting ? of : of.transposed(), p); });
   });
 }
 
 // logits [rows][N][c_out] float32.
 void logits(const Arguments& x, bool symmetric) {
   using in = PairLogitsInputs;
-  by_type(x, in::z, [&](auto type) {
-    using T = decltype(type);
-    Following following(x, in::COUNT);
-    const auto p = following.weights<PairLogitsWeights>();
-    const Pairs<const T> z = pairs<const T>(x);
+  on_pairs<in, PairLogitsWeights>(x, [&](auto z, const auto& p, int output) {
     i64 n_row = x.size(in::rows, 0);
-    float* out = x.get<float>(following.outputs(1));
+    float* out = x.get<float>(output);
     std::memset(out, 0, n_row * z.n * p.size(p.weight, 0) * sizeof(float));
-    pair_logits(z, x.get<const std::int32_t>(in::rows), n_row, p, symmetric, out);
+    pair_logits(z.constant(), x.get<const std::int32_t>(in::rows), n_row, p, symmetric, out);
   });
 }
 
@@ -108,10 +104,10 @@ RelativePosition relative_position(const Arguments& x, i64 offset, i64 n) {
   return {bins(In::residue), bins(In::token), bins(In::chain), x.floats(In::same_entity) + offset, n};
 }
 
-// MSA rows of a target; inputs m and msa_mask.
-template <class T, class In>
-MsaRows<T> msa_rows(const Arguments& x, i64 target, i64 n_target) {
-  i64 n = x.size(In::m, 1), c = x.size(In::m, 2), n_row = x.size(In::m, 0) / n_target;
+// MSA rows of a target of pairs z; inputs m and msa_mask.
+template <class In, class T>
+MsaRows<T> msa_rows(const Arguments& x, i64 target, const Pairs<T>& z) {
+  i64 n = z.n, c = x.size(In::m, 2), n_row = x.size(In::m, 0) / z.n_target;
   require_multiple(c, STEP, "c_m");
   const float* mask = x.floats(In::msa_mask) + target * n_row;
   return {x.get<T>(In::m) + target * n_row * n * c, present(mask, n_row), n * c, c, mask};
@@ -158,50 +154,30 @@ void RowTransition(const Arguments& x) {
 // z in place.
 void OuterProductMean(const Arguments& x) {
   using in = OuterProductMeanInputs;
-  by_type(x, in::z, [&](auto type) {
-    using T = decltype(type);
-    Following following(x, in::COUNT);
-    const auto p = following.weights<OuterProductMeanWeights>();
-    following.outputs(1);
+  on_pairs<in, OuterProductMeanWeights>(x, [&](auto z, const auto& p, int) {
     require_multiple(p.size(p.a, 0), STEP, "the width of the outer product");
     require_multiple(PANEL, p.size(p.a, 0), "a panel");
-    const Pairs<T> z = pairs<T>(x);
-    each_target(z, [&](i64 target, Square<T> square) {
-      outer_product_mean(square, msa_rows<const T, in>(x, target, z.n_target), p);
-    });
+    each_target(z, [&](i64 target, auto of) { outer_product_mean(of, msa_rows<in>(x, target, z).constant(), p); });
   });
 }
 
 // m in place.
 void PairWeightedAveraging(const Arguments& x) {
   using in = PairWeightedAveragingInputs;
-  by_type(x, in::z, [&](auto type) {
-    using T = decltype(type);
-    Following following(x, in::COUNT);
-    const auto p = following.weights<PairWeightedAveragingWeights>();
-    following.outputs(1);
+  on_pairs<in, PairWeightedAveragingWeights>(x, [&](auto z, const auto& p, int) {
     require_multiple(PANEL, p.size(p.v, 0) / p.size(p.bias, 0), "a panel");
-    const Pairs<T> z = pairs<T>(x);
-    each_target(z, [&](i64 target, Square<T> square) {
-      pair_weighted_averaging(msa_rows<T, in>(x, target, z.n_target), square, p);
-    });
+    each_target(z, [&](i64 target, auto of) { pair_weighted_averaging(msa_rows<in>(x, target, z), of, p); });
   });
 }
 
 // bias [n_target * n_head][N][N] float32.
 void PairBias(const Arguments& x) {
-  using in = PairBiasInputs;
-  by_type(x, in::z, [&](auto type) {
-    using T = decltype(type);
-    Following following(x, in::COUNT);
-    const BiasLayer p = bias_layer(following.weights<PairBiasWeights>());
-    const Pairs<T> z = pairs<T>(x);
-    float* out = x.get<float>(following.outputs(1));
-    each_target(z, [&](i64 target, Square<T> square) {
-      i64 n = z.n;
-      const HeadBiases<float> biases{out + target * p.n_head * n * n, n * n, n};
-      pair_bias(square, p, biases);
-      for (i64 h = 0; h < p.n_head; ++h) std::fill(biases.at(h, square.n, 0), biases.at(h + 1, 0, 0), MASKED);
+  on_pairs<PairBiasInputs, PairBiasWeights>(x, [&](auto z, const auto& weights, int output) {
+    const BiasLayer p = bias_layer(weights);
+    each_target(z, [&](i64 target, auto of) {
+      const HeadBiases<float> biases{x.get<float>(output) + target * p.n_head * z.n * z.n, z.n * z.n, z.n};
+      pair_bias(of, p, biases);
+      for (i64 h = 0; h < p.n_head; ++h) std::fill(biases.at(h, of.n, 0), biases.at(h + 1, 0, 0), MASKED);
     });
   });
 }
@@ -209,18 +185,12 @@ void PairBias(const Arguments& x) {
 // z in place; bins of relative positions and bonds [n_target * N][N], of_i and of_j [n_target * N][c_z].
 void PairEmbedding(const Arguments& x) {
   using in = PairEmbeddingInputs;
-  by_type(x, in::z, [&](auto type) {
-    using T = decltype(type);
-    Following following(x, in::COUNT);
-    const auto p = following.weights<PairEmbeddingWeights>();
-    following.outputs(1);
-    const Pairs<T> z = pairs<T>(x);
-    each_target(z, [&](i64 target, Square<T> square) {
-      i64 first = target * z.n, pair = first * z.n;
-      pair_embedding(square,
-                     {relative_position<in>(x, pair, z.n), x.floats(in::bonds) + pair, x.floats(in::of_i) + first * z.c,
-                      x.floats(in::of_j) + first * z.c},
-                     p);
+  on_pairs<in, PairEmbeddingWeights>(x, [&](auto z, const auto& p, int) {
+    each_target(z, [&](i64 target, auto of) {
+      i64 first = target * z.n;
+      const RelativePosition position = relative_position<in>(x, first * z.n, z.n);
+      const float *of_i = x.floats(in::of_i) + first * z.c, *of_j = x.floats(in::of_j) + first * z.c;
+      pair_embedding(of, {position, x.floats(in::bonds) + first * z.n, of_i, of_j}, p);
     });
   });
 }
@@ -228,17 +198,14 @@ void PairEmbedding(const Arguments& x) {
 // of_i, of_j [n_target * N][c_z], positions x [n_target * N][3] (Å) -> pairs like z.
 void ConfidencePairs(const Arguments& x) {
   using in = ConfidencePairsInputs;
-  by_type(x, in::z, [&](auto type) {
-    using T = decltype(type);
-    Following following(x, in::COUNT);
-    const auto p = following.weights<DistanceEmbeddingWeights>();
-    const Pairs<const T> z = pairs<const T>(x);
-    T* out = x.get<T>(following.outputs(1));
-    std::memset(out, 0, z.n_target * z.n * z.n * z.c * sizeof(T));
-    each_target(z, [&](i64 target, Square<const T> square) {
+  on_pairs<in, DistanceEmbeddingWeights>(x, [&](auto pairs, const auto& p, int output) {
+    const auto z = pairs.constant();
+    auto* out = x.get<std::remove_pointer_t<decltype(pairs.z)>>(output);
+    std::memset(out, 0, z.n_target * z.n * z.n * z.c * sizeof(*out));
+    each_target(z, [&](i64 target, auto of) {
       i64 first = target * z.n;
-      confidence_pairs(square, out + first * z.n * z.c, x.floats(in::of_i) + first * z.c,
-                       x.floats(in::of_j) + first * z.c, x.floats(in::x) + first * 3, p);
+      const float *of_i = x.floats(in::of_i) + first * z.c, *of_j = x.floats(in::of_j) + first * z.c;
+      confidence_pairs(of, out + first * z.n * z.c, of_i, of_j, x.floats(in::x) + first * 3, p);
     });
   });
 }
@@ -256,7 +223,7 @@ void DiffusionPairs(const Arguments& x) {
     for (int n_block = following.left<PairBiasWeights>(2); n_block > 0; --n_block)
       layers.blocks.push_back(bias_layer(following.weights<PairBiasWeights>()));
     int biases = following.outputs(2), atoms = biases + 1;
-    const Pairs<const T> z = pairs<const T>(x);
+    const Pairs<const T> z = pairs<T>(x).constant();
     i64 n = z.n, n_atom_pair = layers.atom_pairs.n_head;
     i64 heads = i64(layers.blocks.size()) * layers.blocks[0].n_head;
     std::memset(x.get<float>(atoms), 0, z.n_target * n * n * n_atom_pair * sizeof(float));

@@ -56,18 +56,11 @@ void triangle_multiplication(Square<T> z, Square<T> source, const Weights<Triang
   {
     Buffer<E<T>> operands(2 * chunk * channel);
     for (i64 start = 0; start < hidden; start += chunk) {
-      PerThread<Buffer<float>> every_products(2 * chunk * PANEL);
-      PerThread<Buffer<float>> every_sides(PACK<T> * 2 * chunk * PANEL);
-      PerThread<Buffer<float>> every_both(PANEL);
-      PerThread<Buffer<T>> every_rows(PANEL * c);
-      PerThread<Buffer<E<T>>> every_h(packed<T>(c) * PANEL);
+      Scratch<Buffer<float>, Buffer<float>, Buffer<float>, Buffer<T>, Buffer<E<T>>> scratch(
+          2 * chunk * PANEL, PACK<T> * 2 * chunk * PANEL, PANEL, PANEL * c, packed<T>(c) * PANEL);
 #pragma omp parallel
       {
-        Buffer<float>& products = every_products.mine();
-        Buffer<float>& sides = every_sides.mine();
-        Buffer<float>& both = every_both.mine();
-        Buffer<T>& rows = every_rows.mine();
-        Buffer<E<T>>& h = every_h.mine();
+        auto& [products, sides, both, rows, h] = scratch.mine();
 #pragma omp for collapse(2) schedule(dynamic, 4)
         for (i64 k = 0; k < k_size; ++k)
           for (i64 i = 0; i < n; i += PANEL) {
@@ -107,18 +100,11 @@ void triangle_multiplication(Square<T> z, Square<T> source, const Weights<Triang
       }
     }
   }
-  PerThread<Buffer<float>> every_channels(hidden * PANEL);
-  PerThread<Buffer<float>> every_gates(PANEL * c);
-  PerThread<Buffer<float>> every_update(PANEL * c);
-  PerThread<Buffer<T>> every_rows(PANEL * c);
-  PerThread<Buffer<E<T>>> every_h(packed<T>(hidden) * PANEL);
+  Scratch<Buffer<float>, Buffer<float>, Buffer<float>, Buffer<T>, Buffer<E<T>>> scratch(
+      hidden * PANEL, PANEL * c, PANEL * c, PANEL * c, packed<T>(hidden) * PANEL);
 #pragma omp parallel
   {
-    Buffer<float>& channels = every_channels.mine();
-    Buffer<float>& gates = every_gates.mine();
-    Buffer<float>& update = every_update.mine();
-    Buffer<T>& rows = every_rows.mine();
-    Buffer<E<T>>& h = every_h.mine();
+    auto& [channels, gates, update, rows, h] = scratch.mine();
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 i = 0; i < n; ++i)
       for (i64 j = 0; j < n; j += PANEL) {
@@ -168,16 +154,11 @@ void pair_bias(Square<T> z, const BiasLayer& p, HeadBiases<Out> out) {
   const float* mask = z.mask;
   i64 c = z.c, n_head = p.n_head, row = out.row;
   const Rows<T> w(p.weight, n_head, c);
-  PerThread<Buffer<float>> every_products(n_head * PANEL);
-  PerThread<Buffer<float>> every_absent(PANEL);
-  PerThread<Buffer<T>> every_rows(PANEL * c);
-  PerThread<Buffer<E<T>>> every_h(packed<T>(c) * PANEL);
+  Scratch<Buffer<float>, Buffer<float>, Buffer<T>, Buffer<E<T>>> scratch(n_head * PANEL, PANEL, PANEL * c,
+                                                                         packed<T>(c) * PANEL);
 #pragma omp parallel
   {
-    Buffer<float>& products = every_products.mine();
-    Buffer<float>& absent = every_absent.mine();
-    Buffer<T>& rows = every_rows.mine();
-    Buffer<E<T>>& h = every_h.mine();
+    auto& [products, absent, rows, h] = scratch.mine();
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (i64 i = 0; i < z.n; ++i)
       for (i64 j = 0; j < row; j += PANEL) {
@@ -208,25 +189,13 @@ void triangle_attention(Square<T> z, const Weights<TriangleAttentionWeights>& p)
   const Panels<T> query(p[p.q], wide, c, query_scale(d)), key(p[p.k], wide, c), value(p[p.v], wide, c),
       gate(p[p.gate], wide, c), out(p[p.out], c, wide);
   i64 k_panel = wide / PACK<T> * PANEL;
-  PerThread<Buffer<float>> every_rows(PANEL * wide);
-  PerThread<Buffer<float>> every_o(width * wide);
-  PerThread<Buffer<float>> every_update(PANEL * c);
-  PerThread<Buffer<E<T>>> every_k(panels(n) * k_panel);
-  PerThread<Buffer<E<T>>> every_v(packed<T>(width) * wide);
-  PerThread<Buffer<T>> every_h(width * c);
-  PerThread<Buffer<T>> every_q(width * wide);
-  PerThread<Buffer<T>> every_converted(PANEL * wide);
+  Scratch<Buffer<float>, Buffer<float>, Buffer<float>, Buffer<E<T>>, Buffer<E<T>>, Buffer<T>, Buffer<T>, Buffer<T>>
+      scratch(PANEL * wide, width * wide, PANEL * c, panels(n) * k_panel, packed<T>(width) * wide, width * c,
+              width * wide, PANEL * wide);
   PerThread<AttentionScratch<T>> every_attention;
 #pragma omp parallel
   {
-    Buffer<float>& rows = every_rows.mine();
-    Buffer<float>& o = every_o.mine();
-    Buffer<float>& update = every_update.mine();
-    Buffer<E<T>>& k = every_k.mine();
-    Buffer<E<T>>& v = every_v.mine();
-    Buffer<T>& h = every_h.mine();
-    Buffer<T>& q = every_q.mine();
-    Buffer<T>& converted = every_converted.mine();
+    auto& [rows, o, update, k, v, h, q, converted] = scratch.mine();
     AttentionScratch<T>& attention = every_attention.mine();
 #pragma omp for schedule(dynamic)
     for (i64 i = 0; i < n; ++i) {

@@ -13,6 +13,7 @@ from pfold.kernels.reference import (
     affine,
     confidence_pairs,
     diffusion_pairs,
+    each_block_target,
     each_target,
     finish_updates,
     gated_heads,
@@ -126,20 +127,7 @@ def token_attention(
     q: Tensor, k: Tensor, v: Tensor, gate: Tensor, bias: Tensor, mask: Tensor, block: int, n_block: int
 ) -> Tensor:
     """AF3 Algorithm 24, lines 8-11; see `pfold.kernels`. Samples are the rows of a call."""
-    n = bias.shape[-1]
-    n_target = q.shape[-2] // n
-    n_head = bias.shape[0] // (n_target * n_block)
-    outputs = []
-    for i in range(n_target):
-        first = (i * n_block + block) * n_head
-        heads = []
-        for x in (q, k, v):
-            rows = x[..., i * n : (i + 1) * n, :]
-            heads.append(split_heads(rows.reshape((-1, n, rows.shape[-1])), n_head))
-        o = merge_heads(flash_attention(heads[0], heads[1], heads[2], bias[first : first + n_head][None]))
-        outputs.append(o.reshape(q.shape[:-2] + (n, q.shape[-1])))
-    o = outputs[0] if n_target == 1 else ops.concat(outputs, axis=-2)
-    return o * ops.sigmoid(gate)
+    return each_block_target(flash_attention, (q, k, v), gate, bias, block, n_block)
 
 
 def window_attention(q: Tensor, k: Tensor, v: Tensor, gate: Tensor, keys: Tensor, bias: Tensor) -> Tensor:

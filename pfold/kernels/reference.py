@@ -48,22 +48,27 @@ def _triangle_operands(p: Params, h: Tensor, mask: Tensor) -> tuple[Tensor, Tens
     return present * a, present * b
 
 
-def _multiply_outgoing(p: Params, z: Tensor, mask: Tensor) -> Tensor:
+def _multiply(p: Params, z: Tensor, mask: Tensor, product: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     h = plain_layer_norm(p, "layer_norm_in", z)
     a, b = _triangle_operands(p, h, mask)
-    x = _outgoing_product(a.transpose(2, 0, 1), b.transpose(2, 0, 1)).transpose(1, 2, 0)
-    return z + plain_linear(p, "linear_z", plain_layer_norm(p, "layer_norm_out", x)) * ops.sigmoid(
-        plain_linear(p, "linear_g", h)
-    )
+    update = plain_linear(p, "linear_z", plain_layer_norm(p, "layer_norm_out", product(a, b)))
+    return z + update * ops.sigmoid(plain_linear(p, "linear_g", h))
+
+
+def _outgoing(a: Tensor, b: Tensor) -> Tensor:
+    return _outgoing_product(a.transpose(2, 0, 1), b.transpose(2, 0, 1)).transpose(1, 2, 0)
+
+
+def _incoming(a: Tensor, b: Tensor) -> Tensor:
+    return _product(a.transpose(2, 1, 0), b.transpose(2, 0, 1)).transpose(1, 2, 0)
+
+
+def _multiply_outgoing(p: Params, z: Tensor, mask: Tensor) -> Tensor:
+    return _multiply(p, z, mask, _outgoing)
 
 
 def _multiply_incoming(p: Params, z: Tensor, mask: Tensor) -> Tensor:
-    h = plain_layer_norm(p, "layer_norm_in", z)
-    a, b = _triangle_operands(p, h, mask)
-    x = _product(a.transpose(2, 1, 0), b.transpose(2, 0, 1)).transpose(1, 2, 0)
-    return z + plain_linear(p, "linear_z", plain_layer_norm(p, "layer_norm_out", x)) * ops.sigmoid(
-        plain_linear(p, "linear_g", h)
-    )
+    return _multiply(p, z, mask, _incoming)
 
 
 def triangle_multiplication_outgoing(p: Params, z: Tensor, mask: Tensor) -> Tensor:
@@ -244,21 +249,34 @@ def diffusion_pairs(
     )
 
 
+def each_block_target(
+    attend: Callable[..., Tensor], rows: tuple[Tensor, ...], gate: Tensor, bias: Tensor, block: int, n_block: int
+) -> Tensor:
+    """Gated attention of each target's tokens with the biases of one block.
+
+    attend: function of q, k, v [n_sample, H, N, d] and bias [1, H, N, N]; rows: q, k and v, as `gate` and the result.
+    """
+    n = bias.shape[-1]
+    n_target = gate.shape[-2] // n
+    n_head = bias.shape[0] // (n_target * n_block)
+    outputs = []
+    for i in range(n_target):
+        first = (i * n_block + block) * n_head
+        heads = []
+        for x in rows:
+            mine = x[..., i * n : (i + 1) * n, :]
+            heads.append(split_heads(mine.reshape((-1, n, mine.shape[-1])), n_head))
+        o = merge_heads(attend(heads[0], heads[1], heads[2], bias[first : first + n_head][None]))
+        outputs.append(o.reshape(gate.shape[:-2] + (n, gate.shape[-1])))
+    o = outputs[0] if n_target == 1 else ops.concat(outputs, axis=-2)
+    return o * ops.sigmoid(gate)
+
+
 def token_attention(
     q: Tensor, k: Tensor, v: Tensor, gate: Tensor, bias: Tensor, mask: Tensor, block: int, n_block: int
 ) -> Tensor:
     """Gated attention of tokens, AF3 Algorithm 24, lines 8-11; see `pfold.kernels`."""
-    n = bias.shape[-1]
-    n_target = q.shape[-2] // n
-    n_head = bias.shape[0] // (n_target * n_block)
-    outputs = []
-    for i in range(n_target):
-        rows = slice(i * n, (i + 1) * n)
-        first = (i * n_block + block) * n_head
-        heads = [split_heads(x[..., rows, :], n_head) for x in (q, k, v)]
-        outputs.append(merge_heads(attention(heads[0], heads[1], heads[2], bias[first : first + n_head])))
-    o = outputs[0] if n_target == 1 else ops.concat(outputs, axis=-2)
-    return o * ops.sigmoid(gate)
+    return each_block_target(attention, (q, k, v), gate, bias, block, n_block)
 
 
 def window_attention(q: Tensor, k: Tensor, v: Tensor, gate: Tensor, keys: Tensor, bias: Tensor) -> Tensor:

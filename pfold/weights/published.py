@@ -55,36 +55,33 @@ class ModelSettings:
         return f"{CHECKPOINT_URL}/{self.file}"
 
 
+# What the small and the base models have in common.
+_SMALL: dict[str, Any] = {
+    "n_msa_block": 1,
+    "n_diffusion_block": 8,
+    "n_atom_block": 1,
+    "n_cycle": 4,
+    "n_step": 5,
+    "n_sample": 5,
+}
+_SMALL_SAMPLER: dict[str, Any] = {"gamma0": 0.0, "step_scale_eta": 1.0}
+_BASE: dict[str, Any] = {
+    "n_msa_block": 4,
+    "n_diffusion_block": 24,
+    "n_atom_block": 3,
+    "n_cycle": 10,
+    "n_step": 200,
+    "n_sample": 5,
+}
+_BASE_SAMPLER: dict[str, Any] = {"gamma0": 0.8, "step_scale_eta": 1.5}
+
+
 def _small(name: str, n_pairformer_block: int, **special: Any) -> ModelSettings:
-    return ModelSettings(
-        **special,
-        name=name,
-        n_msa_block=1,
-        n_pairformer_block=n_pairformer_block,
-        n_diffusion_block=8,
-        n_atom_block=1,
-        n_cycle=4,
-        n_step=5,
-        n_sample=5,
-        gamma0=0.0,
-        step_scale_eta=1.0,
-    )
+    return ModelSettings(name=name, n_pairformer_block=n_pairformer_block, **_SMALL, **_SMALL_SAMPLER, **special)
 
 
 def _base(name: str, **special: Any) -> ModelSettings:
-    return ModelSettings(
-        **special,
-        name=name,
-        n_msa_block=4,
-        n_pairformer_block=48,
-        n_diffusion_block=24,
-        n_atom_block=3,
-        n_cycle=10,
-        n_step=200,
-        n_sample=5,
-        gamma0=0.8,
-        step_scale_eta=1.5,
-    )
+    return ModelSettings(name=name, n_pairformer_block=48, **_BASE, **_BASE_SAMPLER, **special)
 
 
 MODELS: dict[str, ModelSettings] = {

@@ -9,7 +9,8 @@ import pytest
 from mindspore import Tensor
 
 from pfold.errors import OperatorError
-from pfold.kernels.build import INSTRUCTION_SETS, KernelBuildError, kernel_library
+from pfold.kernels.build import INSTRUCTION_SETS
+from tests.kernels.fused import cpu, library
 from tests.kernels.operator_cases import (
     C_Z,
     DTYPES,
@@ -25,13 +26,6 @@ from tests.kernels.test_row_operators import (
     test_norms_and_gates_of_rows,
     test_token_attention,
 )
-
-try:
-    kernel_library()
-except KernelBuildError as error:
-    pytest.skip(f"no fused operators here: {error}", allow_module_level=True)
-
-from pfold.kernels import cpu, library
 
 
 def resident_bytes() -> int:

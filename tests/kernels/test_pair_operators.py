@@ -5,7 +5,7 @@ import pytest
 from mindspore import Tensor
 
 from pfold.kernels import reference
-from pfold.kernels.build import KernelBuildError, kernel_library
+from tests.kernels.fused import cpu
 from tests.kernels.operator_cases import (
     C_HIDDEN,
     C_M,
@@ -20,13 +20,6 @@ from tests.kernels.operator_cases import (
     close,
     run,
 )
-
-try:
-    kernel_library()
-except KernelBuildError as error:
-    pytest.skip(f"no fused operators here: {error}", allow_module_level=True)
-
-from pfold.kernels import cpu
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -11,14 +11,9 @@ from mindspore import Tensor
 from pfold import kernels
 from pfold.errors import OOM, OperatorError, OutOfMemoryError
 from pfold.inference.graphs import Graph, as_input
-from pfold.kernels.build import KernelBuildError, kernel_library
 from pfold.run.failures import classify
 from tests.conftest import REPOSITORY
-
-try:
-    kernel_library()
-except KernelBuildError as error:
-    pytest.skip(f"no fused operators here: {error}", allow_module_level=True)
+from tests.kernels.fused import cpu
 
 
 def _transition(p, z, mask):
@@ -27,6 +22,7 @@ def _transition(p, z, mask):
 
 def test_a_width_that_an_operator_does_not_take_is_named():
     kernels.use("cpu")
+    assert cpu.IN_PLACE
 
     def weights(c: int, hidden: int):
         def random(*shape: int) -> Tensor:

@@ -9,19 +9,12 @@ from mindspore import Tensor
 
 from pfold.constants import MASKED
 from pfold.kernels import reference
-from pfold.kernels.build import KernelBuildError, kernel_library
+from tests.kernels.fused import cpu
 from tests.kernels.operator_cases import (
     SIZES,
     Case,
     close,
 )
-
-try:
-    kernel_library()
-except KernelBuildError as error:
-    pytest.skip(f"no fused operators here: {error}", allow_module_level=True)
-
-from pfold.kernels import cpu
 
 
 @pytest.mark.parametrize("size", SIZES)
