@@ -9,7 +9,8 @@ include: "workflow/rules/plan.smk"
 include: "workflow/rules/search.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/predict.smk"
-include: "workflow/rules/results.smk"
+include: "workflow/rules/summary.smk"
+include: "workflow/rules/check.smk"
 
 
 localrules:

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 import yaml
-from pfold.run.outcome import RECEIPT, folders_of
 
 from pfold.config import RunConfig, load_config
-from pfold.files import read_json
+from pfold.results.layout import CONFIDENCES, MODEL, RECEIPT, SUMMARY, best_prefix
+from pfold.run.jobs import FEATURES, PREDICT, SEARCH, PlannedPrediction, read_batch
 from pfold.run.paths import RunPaths
 
 REPOSITORY = Path(__file__).parent.parent
@@ -60,32 +60,33 @@ def _memory(pid: int) -> int:
 
 
 # Of a result with `keep: best`, beside its receipt.
-_FILES = ("model.cif", "confidences.json.gz", "summary_confidences.json")
+_FILES = (MODEL, f"{CONFIDENCES}.gz", SUMMARY)
 
 
 def simulate_jobs(config: RunConfig) -> None:
     """Receipts of all jobs and results of all targets of the plan, as the jobs would leave them."""
     paths = RunPaths(config.results)
-    for stage in ("search", "features"):
-        for job in (paths.plan / stage).glob("*.json"):
-            _write(paths.receipt(stage, job.stem), {})
-    for job in (paths.plan / "predict").glob("*.json"):
-        batch = read_json(job)
-        for item in batch["targets"]:
-            for _, folder in folders_of(item):
-                files = [f"{folder}_{name}" for name in _FILES]
+    for kind in (SEARCH, FEATURES):
+        for job in paths.jobs(kind):
+            _write(paths.receipt(kind, job.stem), {})
+    for job in paths.jobs(PREDICT):
+        batch = read_batch(job)
+        for planned in batch.targets:
+            for place in planned.places:
+                folder = paths.predictions / place.folder
+                files = [f"{best_prefix(folder)}{name}" for name in _FILES]
                 for name in files:
-                    _write(paths.predictions / folder / name, {})
+                    _write(folder / name, {})
                 known = {name: {"bytes": 2, "sha256": ""} for name in files}
-                _write(paths.predictions / folder / RECEIPT, _result(item, batch["bucket"]) | {"files": known})
-        _write(paths.receipt("predict", job.stem), {"done": [item["name"] for item in batch["targets"]], "failed": []})
+                _write(folder / RECEIPT, _result(planned, batch.bucket) | {"files": known})
+        _write(paths.receipt(PREDICT, job.stem), {"done": [planned.name for planned in batch.targets], "failed": []})
 
 
-def _result(item: dict[str, object], bucket: int) -> dict[str, object]:
+def _result(planned: PlannedPrediction, bucket: int) -> dict[str, object]:
     scores = {"plddt": 50.0, "ptm": 0.5, "iptm": 0.0, "gpde": 1.0, "ranking_score": 0.5, "has_clash": False}
     samples = [{"rank": 1, "seed": 101, "sample": 0, **scores}]
     facts = {"n_msa": 1, "bucket": bucket, "seconds": 0.0, "keep": "best"}
-    return {"result_id": item["result_id"], "samples": samples, **facts}
+    return {"result_id": planned.result_id, "samples": samples, **facts}
 
 
 def _write(path: Path, value: object) -> None:

@@ -2,10 +2,10 @@
 
 # Standard deviation of the training coordinates, Å (AF3 Algorithm 20).
 SIGMA_DATA = 16.0
-# Additive bias of a masked attention key: exp() of it is zero in float32. Also in kernels/cpu/attention.h.
+# Additive bias of a masked attention key: exp() of it is zero in float32.
 MASKED = -1e9
 # Offsets of residues and tokens, and of chains, are clipped to these (AF3 Algorithm 3). The bin behind the last is for
-# other chains, residues or entities. N_POSITION_BINS is also in kernels/cpu/embeddings.h.
+# other chains, residues or entities.
 R_MAX, S_MAX = 32, 2
 N_POSITION_BINS = 2 * R_MAX + 2
 # Windows of atoms (AF3 Algorithm 7): so many queries see so many keys around them.

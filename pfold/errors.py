@@ -67,6 +67,32 @@ class DamagedError(PfoldError):
     retryable = True
 
 
+class ChangedError(PfoldError):
+    """An input of a run that was replaced while it ran."""
+
+    retryable = True
+
+
+class ReplacedError(PfoldError):
+    """The run would replace results of other inputs."""
+
+
+class RunningError(PfoldError):
+    """Another run is at work in the results folder."""
+
+
+class StoppedError(PfoldError):
+    """The job was told to stop before its batch was finished."""
+
+
+class RetryableLeftError(PfoldError):
+    """Targets of a batch failed in a way that another attempt may mend."""
+
+
+class TooManyFailedError(PfoldError):
+    """More targets failed than the configuration allows."""
+
+
 @contextlib.contextmanager
 def explained_os_errors() -> Iterator[None]:
     """Turn the system's refusals to write, wherever they come from, into errors that say what to do."""

@@ -11,7 +11,16 @@ from typing import Any
 from pfold.chem.components import use_components
 from pfold.config import RunConfig, parse_config
 from pfold.config_file import with_paths
-from pfold.errors import ConfigError, InputError, PfoldError, exit_code, explained_os_errors, is_disk_full
+from pfold.errors import (
+    ConfigError,
+    InputError,
+    PfoldError,
+    RetryableLeftError,
+    RunningError,
+    exit_code,
+    explained_os_errors,
+    is_disk_full,
+)
 from pfold.features.constraints import constraint_features
 from pfold.features.msa import distinct_rows
 from pfold.features.store import FeatureStore
@@ -29,7 +38,7 @@ from pfold.run.identity import check_databases, require_planned, run_identity, s
 from pfold.run.inputs import embed_missing, planned_features
 from pfold.run.jobs import FEATURES, JOB_KINDS, PREDICT, SEARCH, read_batch, read_features_shard, read_search_shard
 from pfold.run.killed import forget_killed_run
-from pfold.run.lock import RunningError, results_held
+from pfold.run.lock import results_held
 from pfold.run.npu import claim_npu
 from pfold.run.paths import RunPaths
 from pfold.run.plan import make_plan
@@ -60,10 +69,6 @@ NO_SEARCH = (
     "NO ALIGNMENTS ARE SEARCHED: no database and no server is named (--database, --engine, --config). Chains that "
     "bring no alignment of their own are folded as single sequences, which is much less accurate"
 )
-
-
-class RetryableLeftError(PfoldError):
-    """Targets of a batch failed in a way that another attempt may mend."""
 
 
 def begin_run(config: RunConfig) -> list[str]:

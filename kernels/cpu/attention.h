@@ -5,8 +5,8 @@
 
 namespace PFOLD_ISA {
 
-// Additive bias of an absent key: its weight vanishes (pfold/constants.py).
-constexpr float MASKED = -1e9f;
+// Additive bias of an absent key: its weight vanishes.
+constexpr float MASKED = PFOLD_MASKED;
 // Queries and keys whose weights are alive at once: they fit the first cache.
 constexpr i64 QUERIES = 24, KEYS = 256;
 

@@ -20,7 +20,7 @@ struct Table {
 // Relative position encoding of pairs (AF3 Algorithm 3): bins of residue, token and chain offsets, and same entity.
 // Arrays [n][n_pad] of a target.
 struct RelativePosition {
-  static constexpr i64 BINS = 66;  // 2 * R_MAX + 2 of pfold/constants.py
+  static constexpr i64 BINS = PFOLD_N_POSITION_BINS;
   const std::int32_t *residue, *token, *chain;
   const float* same_entity;
   i64 n_pad;

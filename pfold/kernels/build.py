@@ -12,13 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pfold.constants import MASKED, N_POSITION_BINS
 from pfold.files import atomic_file, digest, user_cache
 from pfold.share import shared
 
 logger = logging.getLogger(__name__)
 
 SOURCES = shared("kernels/cpu")
-FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fopenmp", "-fPIC")
+# Numbers that C++ and Python share are Python's.
+_CONSTANTS = (f"-DPFOLD_MASKED={MASKED}f", f"-DPFOLD_N_POSITION_BINS={N_POSITION_BINS}")
+FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fopenmp", "-fPIC", *_CONSTANTS)
 _AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mfma")
 # The library holds the operators once for each instruction set; which one runs is decided when it is loaded.
 INSTRUCTION_SETS: dict[str, tuple[str, ...]] = {"portable": ()}

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from pfold.config import RunConfig
-from pfold.errors import PfoldError, explain
+from pfold.errors import TooManyFailedError, explain
 from pfold.files import read_table
 from pfold.results.layout import sample_structure
 from pfold.results.receipt import read_receipt
@@ -46,10 +46,6 @@ COLUMNS = (
     "result_id",
     "source",
 )
-
-
-class TooManyFailedError(PfoldError):
-    """More targets failed than the configuration allows."""
 
 
 def summarise(config: RunConfig) -> pd.DataFrame:

@@ -13,15 +13,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pfold.errors import PfoldError
 from pfold.files import read_record, write_json
 from pfold.run.lock import NO_LOCKS
 
 logger = logging.getLogger(__name__)
-
-
-class StoppedError(PfoldError):
-    """The job was told to stop before its batch was finished."""
 
 
 class Attempt:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pfold.config import RunConfig
-from pfold.errors import CrashedError
+from pfold.errors import CrashedError, StoppedError
 from pfold.files import remove_leftovers
 from pfold.inference.memory import max_targets
 from pfold.inference.model import Model, load_model
 from pfold.logs import Progress
 from pfold.results.receipt import is_done
-from pfold.run.attempt import Attempt, StoppedError, begin_attempt
+from pfold.run.attempt import Attempt, begin_attempt
 from pfold.run.failures import FailureStore
 from pfold.run.fold import PassRunner
 from pfold.run.identity import require_planned, result_id, run_identity

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pfold.config import RunConfig
-from pfold.errors import PfoldError
+from pfold.errors import ChangedError
 from pfold.esm.settings import esm_file, esm_settings
 from pfold.files import digest, file_digest, large_file_digest
 from pfold.msa.engines import check_search, protein_engine, rna_engine, search_files
@@ -12,13 +12,6 @@ from pfold.msa.store import alignment_id
 from pfold.targets.types import PROTEIN, RNA, Entity, Target
 from pfold.weights.load import resolve_weights, weights_identity
 from pfold.weights.published import UNTRAINED
-
-
-class ChangedError(PfoldError):
-    """An input of a run that was replaced while it ran."""
-
-    retryable = True
-
 
 # Raised when a release changes the numbers of features or predictions, so that older ones are made anew.
 FEATURES_VERSION = 2

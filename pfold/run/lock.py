@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from pfold.errors import PfoldError
+from pfold.errors import PfoldError, RunningError
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +33,6 @@ def check_scheduler(executor: str) -> None:
             "the profile submits jobs to SLURM, but there is no sbatch here: log in to a node that submits jobs, or "
             "use --profile profiles/local"
         )
-
-
-class RunningError(PfoldError):
-    """Another run is at work in the results folder."""
 
 
 def hold_results(results: Path) -> None:

@@ -9,7 +9,7 @@ from enum import StrEnum
 import pandas as pd
 
 from pfold.config import RunConfig
-from pfold.errors import OOM, PfoldError
+from pfold.errors import OOM, ReplacedError
 from pfold.features.store import FeatureStore
 from pfold.files import digest, empty_folder, write_table
 from pfold.inference.buckets import token_bucket
@@ -99,10 +99,6 @@ class PlannedTarget:
     @property
     def _copies(self) -> tuple[Place, ...]:
         return tuple(Place(copy.target.name, copy.folder) for copy in self.copies)
-
-
-class ReplacedError(PfoldError):
-    """The run would replace results of other inputs."""
 
 
 def make_plan(config: RunConfig) -> None:

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from pfold import stages
-from pfold.report.tables import COLUMNS, TooManyFailedError, check_failures, summarise
+from pfold.errors import TooManyFailedError
+from pfold.report.tables import COLUMNS, check_failures, summarise
 from pfold.run import batch as batches
 from tests.runs import StandInModel, make_config, write_fasta
 

@@ -12,11 +12,10 @@ import pytest
 import yaml
 
 from pfold import files, stages
-from pfold.errors import OOM, is_disk_full
+from pfold.errors import OOM, StoppedError, is_disk_full
 from pfold.files import read_json, write_json
 from pfold.report.status import format_status, run_progress
 from pfold.run import batch as batches
-from pfold.run.attempt import StoppedError
 from pfold.run.paths import RunPaths
 from tests.conftest import REPOSITORY
 from tests.runs import TINY, StandInModel, make_config, write_fasta

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from pfold import stages
-from pfold.errors import PfoldError
+from pfold.errors import ChangedError, PfoldError
 from pfold.files import read_json
 from pfold.report.tables import summarise
 from pfold.run import batch as batches
 from pfold.run.failures import MAX_ATTEMPTS
-from pfold.run.identity import ChangedError
 from pfold.run.paths import RunPaths
 from tests.runs import StandInModel, make_config, write_fasta
 

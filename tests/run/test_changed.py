@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from pfold import stages
-from pfold.run.identity import ChangedError
+from pfold.errors import ChangedError
 from pfold.run.paths import RunPaths
 from tests.runs import make_config, write_fasta
 

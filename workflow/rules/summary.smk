@@ -20,16 +20,3 @@ rule summary:
         "../envs/pfold.yaml"
     script:
         "../scripts/summary.py"
-
-
-rule check:
-    input:
-        summary=f"{RESULTS}/receipts/summary.json",
-    output:
-        receipt=f"{RESULTS}/receipts/check.json",
-    log:
-        f"{RESULTS}/logs/check.log",
-    conda:
-        "../envs/pfold.yaml"
-    script:
-        "../scripts/check.py"
