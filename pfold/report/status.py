@@ -8,6 +8,7 @@ from pfold.results.receipt import is_done
 from pfold.run.failures import FailureStore
 from pfold.run.paths import RunPaths
 from pfold.run.plan import State
+from pfold.targets.table import RecordStatus
 
 
 @dataclass
@@ -30,7 +31,7 @@ def run_progress(config: RunConfig) -> RunProgress:
     in_hand = {folder for note in notes if note is not None for folder in note["folders"]}
     records = read_table(paths.targets, "start the run, or make it with `pfold targets`", columns=["name", "status"])
     failures = FailureStore(paths.failures)
-    progress = RunProgress(rejected=records.name[records.status == "rejected"].tolist())
+    progress = RunProgress(rejected=records.name[records.status == RecordStatus.REJECTED].tolist())
     minutes = 0.0
     for row in table.to_dict("records"):
         name, folder = row["name"], row["folder"]

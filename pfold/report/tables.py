@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,19 @@ from pfold.targets.table import NamedTarget, read_target_table
 from pfold.targets.types import Rejection, Target
 
 logger = logging.getLogger(__name__)
+
+
+class Status(StrEnum):
+    """What became of a target, in the summary table."""
+
+    DONE = "done"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    MISSING = "missing"
+
+
+# Of targets that were accepted and have no result.
+NOT_FOLDED = (Status.FAILED, Status.MISSING)
 
 COLUMNS = (
     "name",
@@ -51,7 +65,7 @@ COLUMNS = (
 def summarise(config: RunConfig) -> pd.DataFrame:
     """The table of a run: a row for each target and sample.
 
-    status is "done", "failed", "rejected" or "missing" (not folded yet); rows follow the input, best samples first.
+    status is one of `Status`; rows follow the input, best samples first.
     """
     paths = RunPaths(config.results)
     targets, rejections = read_target_table(paths.targets)
@@ -66,7 +80,7 @@ def summarise(config: RunConfig) -> pd.DataFrame:
             )
             logger.error("%s: %s", named.target.name, reason, exc_info=error)
             known = {"name": named.target.name, "folder": named.folder, "source": named.target.source}
-            rows.append(known | {"status": "failed", "reason": reason})
+            rows.append(known | {"status": Status.FAILED, "reason": reason})
     rows += [_rejection_row(rejection) for rejection in rejections]
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(
         {"rank": "Int64", "seed": "Int64", "sample": "Int64", "bucket": "Int64", "n_msa": "Int64"}
@@ -97,8 +111,8 @@ def target_rows(named: NamedTarget, result_id: str, config: RunConfig, paths: Ru
         return [_sample_row(common, named, receipt, sample, config) for sample in receipt["samples"]]
     failure = FailureStore(paths.failures).read(named.folder, result_id)
     if failure is not None:
-        return [common | {"status": "failed", "reason": f"{failure.reason}: {failure.message}"}]
-    return [common | {"status": "missing", "reason": "not folded yet"}]
+        return [common | {"status": Status.FAILED, "reason": f"{failure.reason}: {failure.message}"}]
+    return [common | {"status": Status.MISSING, "reason": "not folded yet"}]
 
 
 def searched_by(target: Target, config: RunConfig) -> str:
@@ -119,17 +133,18 @@ def _sample_row(
     structure = sample_structure(folder, sample["rank"], sample["seed"], sample["sample"], receipt["keep"])
     facts = {key: receipt[key] for key in ("n_msa", "bucket", "seconds")}
     single = {"iptm": None} if common["n_chain"] == 1 else {}
-    return {**common, **facts, **sample, **single, "status": "done", "structure": str(structure or "")}
+    return {**common, **facts, **sample, **single, "status": Status.DONE, "structure": str(structure or "")}
 
 
 def _rejection_row(rejection: Rejection) -> dict[str, Any]:
-    return {"name": rejection.name, "status": "rejected", "reason": rejection.reason, "source": rejection.source}
+    known = {"name": rejection.name, "reason": rejection.reason, "source": rejection.source}
+    return known | {"status": Status.REJECTED}
 
 
 def check_failures(table: pd.DataFrame, max_failed: float) -> None:
     """Raises TooManyFailedError, naming targets and reasons, where more than this fraction was accepted but failed."""
-    accepted = table[table.status != "rejected"].drop_duplicates("folder")
-    failed = accepted[accepted.status.isin(["failed", "missing"])]
+    accepted = table[table.status != Status.REJECTED].drop_duplicates("folder")
+    failed = accepted[accepted.status.isin(NOT_FOLDED)]
     if len(failed) > max_failed * len(accepted):
         lines = [f"  {row['name']}: {row['reason']}" for row in failed.head(20).to_dict("records")]
         more = [f"  and {len(failed) - 20} more in the summary table"] if len(failed) > 20 else []

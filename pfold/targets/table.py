@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,13 @@ from pfold.targets.types import Rejection, Target
 logger = logging.getLogger(__name__)
 
 COLUMNS = ("name", "folder", "target_id", "n_token", "n_chain", "status", "reason", "source", "content")
+
+
+class RecordStatus(StrEnum):
+    """What became of a record when it was read."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ def write_targets(records: Sequence[Record], path: Path) -> None:
 
 def _row(record: Record, folder: str) -> dict[str, object]:
     if isinstance(record, Rejection):
-        row = {"name": record.name, "status": "rejected", "reason": record.reason, "source": record.source}
+        row = {"name": record.name, "reason": record.reason, "source": record.source, "status": RecordStatus.REJECTED}
         return {"folder": "", "target_id": "", "n_token": 0, "n_chain": 0, "content": "{}"} | row
     target = record.target
     return {
@@ -96,7 +104,7 @@ def _row(record: Record, folder: str) -> dict[str, object]:
         "target_id": target.id,
         "n_token": record.n_token,
         "n_chain": len(target.chain_ids),
-        "status": "accepted",
+        "status": RecordStatus.ACCEPTED,
         "reason": "",
         "source": target.source,
         "content": target_to_json(target),
@@ -112,7 +120,7 @@ def read_target_table(path: Path, folders: Sequence[str] | None = None) -> tuple
     rejections: list[Rejection] = []
     chosen = None if folders is None else [("folder", "in", list(folders))]
     for row in read_table(path, "make it with `pfold targets`", filters=chosen).to_dict("records"):
-        if row["status"] == "rejected":
+        if row["status"] == RecordStatus.REJECTED:
             rejections.append(Rejection(row["name"], row["reason"], row["source"]))
             continue
         target = target_from_json(row["content"], row["name"], row["source"])
