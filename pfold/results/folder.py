@@ -15,6 +15,7 @@ from pfold import __version__
 from pfold.chem.assembly import build_assembly
 from pfold.chem.types import Assembly
 from pfold.files import atomic_folder, file_digest, read_json
+from pfold.results.interfaces import chain_pair_scores
 from pfold.results.layout import CONFIDENCES, KEEP_ALL, KEEP_BEST, MODEL, RANKING, RECEIPT, SUMMARY, best_prefix
 from pfold.results.sample import ResultInfo, Sample
 from pfold.results.structure import UNTRAINED_REMARK, format_mmcif, renamed_mmcif
@@ -85,7 +86,7 @@ def _write_sample(
     plddt = sample.full_data["atom_plddt"]
     cif = format_mmcif(target, assembly, sample.coordinate, plddt, info.model, untrained=info.untrained)
     (out / f"{prefix}{MODEL}").write_text(cif)
-    summary = summary_confidences(sample, target)
+    summary = summary_confidences(sample, target) | chain_pair_scores(sample, assembly)
     note = {"remark": UNTRAINED_REMARK} if info.untrained else {}
     (out / f"{prefix}{SUMMARY}").write_text(json.dumps(summary | note, indent=1) + "\n")
     values = json.dumps(confidences(sample, target) | note) + "\n"

@@ -151,3 +151,27 @@ def test_ligands_and_bonds_stand_in_the_structure(tmp_path):
     assert "HETATM" in text
     full = json.loads((tmp_path / "mix/mix_confidences.json").read_text())
     assert len(full["token_res_ids"]) == len(features["token_index"])
+
+
+def test_interface_scores_are_matrices_over_chains(tmp_path):
+    """Of polymers' residues; a ligand and the diagonal have none."""
+    target = Target(
+        "mix",
+        (*merge_chains(["MKTAYI", "GGG"]), Entity("dna", "GATC", ("C",)), Entity("ligand", "", ("D",), codes=("ATP",))),
+    )
+    features = featurize(target)
+    out = StandInModel().predict(features, n_sample=1, noise=1)
+    sample = Sample(101, 0, out["coordinate"][0], out["summary"][0], out["full_data"][0])
+    write_result(tmp_path / "mix", target, [sample], info(), "best")
+    summary = json.loads((tmp_path / "mix/mix_summary_confidences.json").read_text())
+    names = {key for key in summary if key.startswith("chain_pair_")} - {"chain_pair_iptm", "chain_pair_pae_min"}
+    assert len(names) == 10
+    for name in names:
+        present = [[value is not None for value in row] for row in summary[name]]
+        assert present == [[i != j and 3 not in (i, j) for j in range(4)] for i in range(4)], name
+    # Every PAE is 3 Å: d0 is 1 of six and of three residues, 2 with the DNA.
+    assert summary["chain_pair_ipsae"][0][1] == 0.1
+    assert summary["chain_pair_ipsae"][0][2] == round(1 / (1 + 1.5**2), 4)
+    assert summary["chain_pair_lis"][0][1] == 0.75
+    assert summary["best_chain_pair"]["chain_ids"] == ["A", "C"]
+    assert summary["best_chain_pair"]["ipsae"] == summary["chain_pair_ipsae"][0][2]

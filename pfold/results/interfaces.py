@@ -1,0 +1,71 @@
+"""Interface scores of a sample as square matrices over its chains."""
+
+from typing import Any
+
+import numpy as np
+
+from pfold.chem.types import Assembly, Residue
+from pfold.confidence.interfaces import InterfaceResidues, InterfaceScores, both_directions, interface_scores
+from pfold.results.sample import Sample
+from pfold.targets.types import DNA, POLYMERS, RNA
+
+# Atoms that stand for a residue's token, and for its position, of proteins or nucleotides: the first that is there.
+_TOKEN_ATOMS, _BETA_ATOMS = ("CA", "C1'"), ("CB", "CA", "C3'")
+# Keys of the summary: chain_pair_NAME.
+SCORES = tuple(name for name in InterfaceScores.__dataclass_fields__ if not name.startswith("n0"))
+
+Matrix = list[list[float | None]]
+
+
+def chain_pair_scores(sample: Sample, assembly: Assembly) -> dict[str, Any]:
+    """Scores of each ordered pair of chains, and the best pair by ipSAE.
+
+    "chain_pair_ipsae" and so on, [N_chain][N_chain]: entry [i][j] is aligned on chain i. It is None where i is j, or
+    one of them is no polymer. "best_chain_pair": its chain_ids, and the scores of both directions together; None where
+    there are not two polymers.
+    """
+    x, chains = _residues(sample, assembly), assembly.chains
+    n_chain, present = len(chains), np.unique(x.chain).tolist()
+    ordered = {(i, j): interface_scores(x, i, j) for i in present for j in present if i != j}
+    matrices: dict[str, Matrix] = {f"chain_pair_{name}": [[None] * n_chain for _ in range(n_chain)] for name in SCORES}
+    for (i, j), scores in ordered.items():
+        for name in SCORES:
+            matrices[f"chain_pair_{name}"][i][j] = round(getattr(scores, name), 4)
+    pairs = {(i, j): both_directions(scores, ordered[j, i]) for (i, j), scores in ordered.items() if i < j}
+    if not pairs:
+        return matrices | {"best_chain_pair": None}
+    i, j = max(pairs, key=lambda pair: pairs[pair].ipsae)
+    best = {name: round(getattr(pairs[i, j], name), 4) for name in SCORES}
+    return matrices | {"best_chain_pair": {"chain_ids": [chains[i].id, chains[j].id], **best}}
+
+
+def _residues(sample: Sample, assembly: Assembly) -> InterfaceResidues:
+    """The residues of polymer chains that have the atoms to be told by."""
+    token, beta, chain, nucleic = [], [], [], []
+    first = 0
+    for number, part in enumerate(assembly.chains):
+        for residue in part.residues:
+            a, b = _first_of(residue, _TOKEN_ATOMS), _first_of(residue, _BETA_ATOMS)
+            if part.kind in POLYMERS and a >= 0 and b >= 0:
+                token.append(first + a)
+                beta.append(first + b)
+                chain.append(number)
+                nucleic.append(part.kind in (DNA, RNA))
+            first += len(residue.atom_name)
+    full = sample.full_data
+    tokens = np.asarray(full["atom_to_token_idx"])[np.array(token, np.int64)]
+    pairs = np.ix_(tokens, tokens)
+    return InterfaceResidues(
+        chain=np.array(chain, np.int64),
+        nucleic=np.array(nucleic, bool),
+        pae=np.asarray(full["token_pair_pae"])[pairs],
+        beta=np.asarray(sample.coordinate, np.float64)[np.array(beta, np.int64)],
+        plddt=100 * np.asarray(full["atom_plddt"], np.float64)[np.array(beta, np.int64)],
+        contact_probs=np.asarray(full["contact_probs"])[pairs],
+        n_token=len(full["token_pair_pae"]),
+    )
+
+
+def _first_of(residue: Residue, names: tuple[str, ...]) -> int:
+    """Number of the first of these atoms that a residue has; -1 where it has none."""
+    return next((found for name in names if (found := residue.atom(name)) >= 0), -1)
