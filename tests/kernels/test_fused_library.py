@@ -10,6 +10,7 @@ from mindspore import Tensor
 
 from pfold.errors import OperatorError
 from pfold.kernels.build import INSTRUCTION_SETS
+from tests.kernels import test_pair_operators, test_row_operators
 from tests.kernels.fused import cpu, library
 from tests.kernels.operator_cases import (
     C_Z,
@@ -17,14 +18,6 @@ from tests.kernels.operator_cases import (
     PAIR_OPERATORS,
     Case,
     assert_same_update,
-)
-from tests.kernels.test_pair_operators import test_outer_product_mean, test_pair_weighted_averaging
-from tests.kernels.test_row_operators import (
-    test_attention_of_scores_beyond_the_range_of_powers,
-    test_gated_transition_of_rows,
-    test_linear_layers_of_rows,
-    test_norms_and_gates_of_rows,
-    test_token_attention,
 )
 
 
@@ -69,15 +62,15 @@ def test_every_instruction_set(name: str, dtype: str) -> None:
             assert_same_update(
                 getattr(cpu, operator), dtype, case.z, lambda z, p=p, mask=mask: (p, z, mask), case.present_pairs()
             )
-        test_token_attention((2, 70, 65))
-        test_attention_of_scores_beyond_the_range_of_powers(-300.0)
-        test_attention_of_scores_beyond_the_range_of_powers(3e4)
-        test_linear_layers_of_rows((2, 65, 130), 130, ms.bfloat16)
-        test_linear_layers_of_rows((2, 65, 130), 130, ms.float32)
-        test_gated_transition_of_rows(131, ms.bfloat16)
-        test_outer_product_mean((2, 70, 65), dtype)
-        test_pair_weighted_averaging((2, 70, 65), dtype)
-        test_norms_and_gates_of_rows()
+        test_row_operators.test_token_attention((2, 70, 65))
+        test_row_operators.test_attention_of_scores_beyond_the_range_of_powers(-300.0)
+        test_row_operators.test_attention_of_scores_beyond_the_range_of_powers(3e4)
+        test_row_operators.test_linear_layers_of_rows((2, 65, 130), 130, ms.bfloat16)
+        test_row_operators.test_linear_layers_of_rows((2, 65, 130), 130, ms.float32)
+        test_row_operators.test_gated_transition_of_rows(131, ms.bfloat16)
+        test_pair_operators.test_outer_product_mean((2, 70, 65), dtype)
+        test_pair_operators.test_pair_weighted_averaging((2, 70, 65), dtype)
+        test_row_operators.test_norms_and_gates_of_rows()
     finally:
         assert library.use_instruction_set(widest)
 
