@@ -94,7 +94,7 @@ def test_what_a_new_folder_holds(tmp_path):
     assert (config.search, config.templates, config.batch) == (default.search, default.templates, default.batch)
     text = new_configuration()
     assert "demo" not in text.lower()
-    assert text.count("\n#") > 40
+    assert text.count("\n#") > 30
     with pytest.raises(ConfigError, match=r"config\.yaml is there already, and is not replaced"):
         init_project(tmp_path / "new")
 
