@@ -127,7 +127,8 @@ def test_damaged_files_of_the_run_are_named_and_made_again(workspace):
     run = workspace.run()
     assert run.code == 0, run.output
     assert "predictions/poly/result.json is damaged and passed over" in run.output
-    assert f"{features.relative_to(workspace.folder)}: the features can't be read and are made anew" in run.output
+    assert f"{features.relative_to(workspace.folder)}: it can't be read" in run.output
+    assert "It is removed; the features are made anew" in run.output
     assert set(workspace.summary().status) == {"done"}
     after = workspace.receipts()
     assert {name: after[name] for name in others} == others
