@@ -1,6 +1,5 @@
 """A store: files under one folder, each named by the hash of what it was made from."""
 
-import logging
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -9,8 +8,6 @@ from typing import TypeVar
 
 from pfold.errors import DamagedError, InputError
 from pfold.files import atomic_file
-
-logger = logging.getLogger(__name__)
 
 V = TypeVar("V")
 # What readers raise for a file that is not as it was written.

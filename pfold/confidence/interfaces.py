@@ -5,7 +5,6 @@ et al. 2024; cLIS and iLIS: the same group's AFM-LIS. actifpTM: Varga et al. 202
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -81,8 +80,10 @@ def interface_scores(x: InterfaceResidues, first: int, second: int) -> Interface
     d0chn, d0dom = (tm_length_scale(n, nucleic=nucleic) for n in (n0chn, n0dom))
     by_residue = _mean_where(_tm(pae, tm_length_scale(per_row, nucleic=nucleic)[:, None]), near)
     best = int(by_residue.argmax())
-    lis, clis = _lis(pae, pae < LIS_CUTOFF), _lis(pae, (pae < LIS_CUTOFF) & _in_contact(x, a, b))
-    pdockq, pdockq2 = _pdockq(x, a, b, pae)
+    contact = np.linalg.norm(x.beta[a][:, None] - x.beta[b][None], axis=-1) <= CONTACT_DISTANCE
+    lis, clis = _lis(pae, pae < LIS_CUTOFF), _lis(pae, (pae < LIS_CUTOFF) & contact)
+    plddt = x.plddt[[*a[contact.any(axis=1)], *b[contact.any(axis=0)]]]
+    pdockq, pdockq2 = _pdockq(plddt, pae[contact])
     return InterfaceScores(
         ipsae=float(by_residue[best]),
         ipsae_d0chn=float(_mean_where(_tm(pae, d0chn), near).max()),
@@ -125,21 +126,14 @@ def _lis(pae: np.ndarray, where: np.ndarray) -> float:
     return float(((LIS_CUTOFF - pae[where]) / LIS_CUTOFF).mean()) if where.any() else 0.0
 
 
-def _in_contact(x: InterfaceResidues, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(x.beta[a][:, None] - x.beta[b][None], axis=-1) <= CONTACT_DISTANCE
-
-
-def _pdockq(x: InterfaceResidues, a: np.ndarray, b: np.ndarray, pae: np.ndarray) -> tuple[float, float]:
-    """pDockQ and pDockQ2, with the fits of their papers."""
-    contact = _in_contact(x, a, b)
-    n_pair = int(contact.sum())
-    if n_pair == 0:
+def _pdockq(plddt: np.ndarray, pae: np.ndarray) -> tuple[float, float]:
+    """pDockQ and pDockQ2, with the fits of their papers.  plddt: of residues in contact; pae: of pairs in contact."""
+    if len(pae) == 0:
         return 0.0, 0.0
-    residues: Sequence[int] = [*a[contact.any(axis=1)], *b[contact.any(axis=0)]]
-    plddt = float(x.plddt[residues].mean())
-    pdockq = 0.724 / (1 + math.exp(-0.052 * (plddt * math.log10(n_pair) - 152.611))) + 0.018
-    error = float(_tm(pae[contact], np.array(PDOCKQ2_D0)).sum()) / n_pair
-    return pdockq, 1.31 / (1 + math.exp(-0.075 * (plddt * error - 84.733))) + 0.005
+    mean = float(plddt.mean())
+    pdockq = 0.724 / (1 + math.exp(-0.052 * (mean * math.log10(len(pae)) - 152.611))) + 0.018
+    error = float(_tm(pae, np.array(PDOCKQ2_D0)).mean())
+    return pdockq, 1.31 / (1 + math.exp(-0.075 * (mean * error - 84.733))) + 0.005
 
 
 def _actifptm(x: InterfaceResidues, a: np.ndarray, b: np.ndarray, pae: np.ndarray) -> float:

@@ -23,7 +23,6 @@ ABSENT = Tensor(np.zeros(1, np.bool_))
 # What pfold_take_refusal returns where memory was short (kernels/cpu/library.cpp).
 _NO_MEMORY = 2
 
-Shape = tuple[int, ...]
 # (name of the module that holds an entry of the checkpoint, or "", entry, whether it may be absent), in the order of
 # the operator's weights.
 Entries = tuple[tuple[str, str, bool], ...]
@@ -64,11 +63,10 @@ def declaration(name: str) -> list[list[str]]:
 
 def operator(name: str, inputs: str, weights: str, shape: Callable[..., Any], dtype: Callable[..., Any]) -> ops.Custom:
     """An operator of the library. Raises OperatorError where it takes other inputs or weights than these."""
-    if declaration(name) != [inputs.split(), weights.split()]:
-        known = " and ".join(str(part) for part in declaration(name))
-        raise OperatorError(
-            f"operator {name} takes {known}, but is to be passed {inputs.split()} and {weights.split()}"
-        )
+    declared, passed = declaration(name), [inputs.split(), weights.split()]
+    if declared != passed:
+        takes, gets = (f"{parts[0]} and {parts[1]}" for parts in (declared, passed))
+        raise OperatorError(f"operator {name} takes {takes}, but is to be passed {gets}")
     return ops.Custom(f"{LIBRARY}:{name}", shape, dtype, func_type="aot")
 
 

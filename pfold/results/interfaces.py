@@ -45,12 +45,13 @@ def _residues(sample: Sample, assembly: Assembly) -> InterfaceResidues:
     first = 0
     for number, part in enumerate(assembly.chains):
         for residue in part.residues:
-            a, b = _first_of(residue, _TOKEN_ATOMS), _first_of(residue, _BETA_ATOMS)
-            if part.kind in POLYMERS and a >= 0 and b >= 0:
-                token.append(first + a)
-                beta.append(first + b)
-                chain.append(number)
-                nucleic.append(part.kind in (DNA, RNA))
+            if part.kind in POLYMERS:
+                a, b = _first_of(residue, _TOKEN_ATOMS), _first_of(residue, _BETA_ATOMS)
+                if a >= 0 and b >= 0:
+                    token.append(first + a)
+                    beta.append(first + b)
+                    chain.append(number)
+                    nucleic.append(part.kind in (DNA, RNA))
             first += len(residue.atom_name)
     full = sample.full_data
     tokens = np.asarray(full["atom_to_token_idx"])[np.array(token, np.int64)]

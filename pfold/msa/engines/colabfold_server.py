@@ -72,18 +72,18 @@ class ColabFoldServer(Engine):
         note.unlink(missing_ok=True)
         for number, query in enumerate(queries, start=FIRST_QUERY):
             try:
-                yield query.key, _merged(answer.get(number, []), query.sequence, self.settings)
+                yield query.key, self._limited(_merged(answer.get(number, []), query.sequence, server))
             except InputError as error:
                 logger.error("%s", error)
 
 
-def _merged(texts: Sequence[str], sequence: str, settings: SearchSettings) -> Alignment:
+def _merged(texts: Sequence[str], sequence: str, server: str) -> Alignment:
     """The rows of a query's alignments. Raises InputError for one that is another sequence's."""
     alignment = query_only(sequence)
     for text in texts:
-        rows = parse_a3m(text.splitlines(), sequence, f"{settings.server}'s answer")
+        rows = parse_a3m(text.splitlines(), sequence, f"{server}'s answer")
         alignment = alignment + Alignment(tuple(with_taxon(d) for d in rows.descriptions), rows.sequences)
-    return alignment.deduplicated().first(settings.max_hits + 1)
+    return alignment
 
 
 def _ticket(note: Path, server: str, sequences: list[str], sleep: Callable[[float], None]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pfold.errors import ConfigError, SearchError, explain, is_disk_full
 from pfold.logs import progress
-from pfold.msa.a3m import Alignment
+from pfold.msa.a3m import Alignment, query_only
 from pfold.msa.settings import SearchSettings
 from pfold.targets.types import PROTEIN
 
@@ -53,6 +53,10 @@ class Engine(ABC):
         Raises SearchError where no search can run, OSError where the disk is full.
         """
 
+    def _limited(self, alignment: Alignment) -> Alignment:
+        """The query and at most max_hits of its homologs, none twice."""
+        return alignment.deduplicated().first(self.settings.max_hits + 1)
+
     def _require_databases(self) -> None:
         if not self.settings.databases:
             raise ConfigError(
@@ -65,11 +69,18 @@ class OneByOne(Engine):
     """An engine that searches sequence after sequence in this process."""
 
     @abstractmethod
-    def search_one(self, sequence: str, cpus: int = 1) -> Alignment:
-        """Homologs of a sequence in all databases, aligned to it; the query is the first row.
+    def search_database(self, sequence: str, path: Path, cpus: int) -> Alignment:
+        """Homologs of a sequence in one of `files`, aligned to it, without the query.
 
         Raises SearchError for a database that can't be read.
         """
+
+    def search_one(self, sequence: str, cpus: int = 1) -> Alignment:
+        """Homologs of a sequence in all databases, aligned to it; the query is the first row."""
+        merged = query_only(sequence)
+        for path in self.files():
+            merged = merged + self.search_database(sequence, path, cpus)
+        return self._limited(merged)
 
     def search(self, queries: Sequence[Query], pending: Path, cpus: int) -> Found:
         """See `Engine.search`."""

@@ -89,7 +89,7 @@ class MMseqs(Engine):
                 merged = query_only(query.sequence)
                 for number in range(len(databases)):
                     merged = merged + run.read(number, i, query.sequence)
-                yield query.key, merged.deduplicated().first(self.settings.max_hits + 1)
+                yield query.key, self._limited(merged)
 
 
 class _Search:

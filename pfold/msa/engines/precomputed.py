@@ -76,5 +76,4 @@ class Precomputed(Engine):
                 logger.error("%s", error)
                 continue
             if found:
-                merged = functools.reduce(operator.add, found)
-                yield query.key, merged.deduplicated().first(self.settings.max_hits + 1)
+                yield query.key, self._limited(functools.reduce(operator.add, found))
