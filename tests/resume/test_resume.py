@@ -5,6 +5,7 @@ Every rule of the real Snakefile with every fault; nothing that was finished is 
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -42,6 +43,11 @@ def folder(tmp_path):
     subprocess.run(["umount", "--lazy", str(tmp_path / "results")], check=False, capture_output=True)
 
 
+def heed_interrupts() -> None:
+    """As in a terminal, where the run is no background job: a shell lets those ignore SIGINT, and so their children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run(folder: Path, fault: str = "", profile: bool = True) -> tuple[int, str]:
     """Exit code and output of the one command that a user gives."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "2"]
@@ -53,7 +59,13 @@ def run(folder: Path, fault: str = "", profile: bool = True) -> tuple[int, str]:
         environment |= {"PFOLD_FAULT": fault, "PYTHONPATH": os.pathsep.join([faults, str(REPOSITORY)])}
     with open(folder / "output", "w") as output:
         process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=heed_interrupts,
         )
         (folder / "snakemake.part").write_text(str(process.pid))
         (folder / "snakemake.part").rename(folder / "snakemake.pid")
