@@ -21,6 +21,7 @@ import psutil
 import pytest
 import yaml
 
+from pfold.features.schema import FEATURES
 from pfold.features.store import FeatureStore
 from tests.cluster.slurm import Slurm, missing_programs
 from tests.conftest import REPOSITORY
@@ -147,15 +148,16 @@ def test_the_demo_runs_on_the_cluster(undisturbed):
 
 
 class Faults:
-    """A target whose features make no sense until it fails, faults for three batches, and one for the controller."""
+    """A target whose features lack an atom until it fails, faults for three batches, and one for the controller."""
 
     def __init__(self, workspace: Workspace, damaged: Path, failure: Path) -> None:
         self.workspace, self.damaged, self.failure = workspace, damaged, failure
         self.whole = damaged.read_bytes()
-        # What can't be read would be made again: these can be read, but have too few atoms.
+        # What can't be read would be made again: these can be read and folded, but have an atom less than the target.
         with np.load(damaged) as stored:
             features = dict(stored)
-        np.savez(damaged, **features | {"ref_pos": features["ref_pos"][:3]})
+        atomwise = [feature.name for feature in FEATURES if feature.shape[:1] == ("A",)]
+        np.savez(damaged, **features | {name: features[name][:-1] for name in atomwise})
         self.struck: dict[str, str] = {}
         self.first_written: dict[str, int] = {}
 

@@ -175,3 +175,11 @@ def test_interface_scores_are_matrices_over_chains(tmp_path):
     assert summary["chain_pair_lis"][0][1] == 0.75
     assert summary["best_chain_pair"]["chain_ids"] == ["A", "C"]
     assert summary["best_chain_pair"]["ipsae"] == summary["chain_pair_ipsae"][0][2]
+
+
+def test_atoms_of_another_target_are_refused(tmp_path, samples):
+    other = Target("my target", merge_chains(["MKTAYI", "GGGG", "MKTAYI"]))
+    n_atom = len(samples[0].coordinate)
+    with pytest.raises(ValueError, match=f"{n_atom} atoms were predicted, but the target has {n_atom + 4}"):
+        write_result(tmp_path / "my_target", other, samples, info(), "all")
+    assert not list(tmp_path.iterdir())
