@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from benchmarks.synthetic import random_features
 from tests.conftest import REPOSITORY
 
 
@@ -14,3 +15,9 @@ def test_a_benchmark_says_how_it_is_used(name):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "usage:" in done.stdout
+
+
+def test_features_that_are_made_up_are_whole():
+    features = random_features(20, 7)
+    assert features["msa"].shape == features["msa_mask"].shape == (7, 20)
+    assert features["msa_mask"].all()
