@@ -14,9 +14,7 @@ from pfold.kernels.reference import (
     confidence_pairs,
     diffusion_pairs,
     each_block_target,
-    each_target,
     finish_updates,
-    gated_heads,
     gated_sum,
     gated_transition,
     identity,
@@ -30,11 +28,11 @@ from pfold.kernels.reference import (
     release_memory,
     row_transition,
     symmetric_pair_logits,
-    triangle_heads,
+    triangle_attention,
     triangle_multiplication_incoming,
     triangle_multiplication_outgoing,
 )
-from pfold.kernels.tensors import Params, merge_heads, split_heads
+from pfold.kernels.tensors import merge_heads, split_heads
 
 __all__ = [
     "IN_PLACE",
@@ -104,23 +102,13 @@ def flash_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     return o[..., :d].astype(q.dtype)
 
 
-def _attend_starting(p: Params, z: Tensor, mask: Tensor) -> Tensor:
-    h, q, k, v, bias = triangle_heads(p, z, mask)
-    return gated_heads(p, z, h, flash_attention(q, k, v, bias[None]))
+def _attend_rows(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    return flash_attention(q, k, v, bias[None])
 
 
-def _attend_ending(p: Params, z: Tensor, mask: Tensor) -> Tensor:
-    return _attend_starting(p, z.transpose(1, 0, 2), mask).transpose(1, 0, 2)
-
-
-def triangle_attention_starting(p: Params, z: Tensor, mask: Tensor) -> Tensor:
-    """AF3 Algorithm 14; see `pfold.kernels`."""
-    return each_target(_attend_starting, p, z, mask)
-
-
-def triangle_attention_ending(p: Params, z: Tensor, mask: Tensor) -> Tensor:
-    """AF3 Algorithm 15; see `pfold.kernels`."""
-    return each_target(_attend_ending, p, z, mask)
+# AF3 Algorithms 14 and 15; see `pfold.kernels`.
+triangle_attention_starting = triangle_attention(_attend_rows, ending=False)
+triangle_attention_ending = triangle_attention(_attend_rows, ending=True)
 
 
 def token_attention(

@@ -98,26 +98,34 @@ def gated_heads(p: Params, z: Tensor, h: Tensor, o: Tensor) -> Tensor:
     return z + plain_linear(mha, "linear_o", merge_heads(o) * ops.sigmoid(plain_linear(mha, "linear_g", h)))
 
 
-def _attend_starting(p: Params, z: Tensor, mask: Tensor) -> Tensor:
-    h, q, k, v, bias = triangle_heads(p, z, mask)
+def _attend_rows(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     chunks = []
-    for start, stop in row_chunks(z.shape[0], 3 * bias.shape[0] * z.shape[0] * z.shape[0]):
+    for start, stop in row_chunks(q.shape[0], 3 * bias.shape[0] * q.shape[0] * q.shape[0]):
         chunks.append(attention(q[start:stop], k[start:stop], v[start:stop], bias))
-    return gated_heads(p, z, h, chunks[0] if len(chunks) == 1 else ops.concat(chunks, axis=0))
+    return chunks[0] if len(chunks) == 1 else ops.concat(chunks, axis=0)
 
 
-def _attend_ending(p: Params, z: Tensor, mask: Tensor) -> Tensor:
-    return _attend_starting(p, z.transpose(1, 0, 2), mask).transpose(1, 0, 2)
+def triangle_attention(attend: Callable[..., Tensor], *, ending: bool) -> Callable[[Params, Tensor, Tensor], Tensor]:
+    """Triangle self-attention around the starting or the ending node by an attention of rows.
+
+    attend: q, k, v [N, H, N, d], bias [H, N, N] -> [N, H, N, d].
+    """
+
+    def update(p: Params, z: Tensor, mask: Tensor) -> Tensor:
+        rows = z.transpose(1, 0, 2) if ending else z
+        h, q, k, v, bias = triangle_heads(p, rows, mask)
+        updated = gated_heads(p, rows, h, attend(q, k, v, bias))
+        return updated.transpose(1, 0, 2) if ending else updated
+
+    def update_each(p: Params, z: Tensor, mask: Tensor) -> Tensor:
+        return each_target(update, p, z, mask)
+
+    return update_each
 
 
-def triangle_attention_starting(p: Params, z: Tensor, mask: Tensor) -> Tensor:
-    """Triangle self-attention around the starting node, AF3 Algorithm 14; see `pfold.kernels`."""
-    return each_target(_attend_starting, p, z, mask)
-
-
-def triangle_attention_ending(p: Params, z: Tensor, mask: Tensor) -> Tensor:
-    """Triangle self-attention around the ending node, AF3 Algorithm 15; see `pfold.kernels`."""
-    return each_target(_attend_ending, p, z, mask)
+# AF3 Algorithms 14 and 15; see `pfold.kernels`.
+triangle_attention_starting = triangle_attention(_attend_rows, ending=False)
+triangle_attention_ending = triangle_attention(_attend_rows, ending=True)
 
 
 def row_transition(p: Params, x: Tensor, mask: Tensor) -> Tensor:

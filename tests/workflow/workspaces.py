@@ -5,8 +5,8 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import yaml
@@ -18,11 +18,10 @@ SEQUENCES = {"trp_cage": "NLYIQWLKDGGPSSGRPPPS", "insulin_a": "GIVEQCCTSICSLYQLE
 TIMEOUT = 300
 
 
-@dataclass
-class Run:
+class Run(NamedTuple):
     """What a run of Snakemake did: the rules it ran, its output and exit code."""
 
-    rules: Counter
+    rules: Counter[str]
     output: str
     code: int
 

@@ -5,28 +5,7 @@ from typing import Any
 
 from pfold.errors import InputError
 from pfold.files import read_unpacked
-from pfold.targets.formats.fields import (
-    MAX_WHOLE,
-    MODIFICATION_KEYS,
-    Draft,
-    Item,
-    as_list,
-    as_object,
-    atom_ref,
-    ccd_codes,
-    draft,
-    existing_file,
-    model_seeds,
-    modifications,
-    only_key,
-    own_alignment,
-    polymer_sequence,
-    refuse_unknown,
-    sequence_list,
-    shown,
-    text,
-    with_chain_ids,
-)
+from pfold.targets.formats import fields
 from pfold.targets.types import DNA, LIGAND, PROTEIN, RNA, Bond, Entity, Target, TemplateStructure
 
 DIALECT = "alphafold3"
@@ -41,43 +20,43 @@ _CHAIN_KEYS = {
 }
 
 
-def read_alphafold3(job: Item, path: Path) -> Target:
+def read_alphafold3(job: fields.Item, path: Path) -> Target:
     """Read an AlphaFold 3 input; paths are relative to the file's folder. Raises InputError naming the key."""
-    refuse_unknown(job, _JOB_KEYS, "the input")
+    fields.refuse_unknown(job, _JOB_KEYS, "the input")
     if job.get("version", 1) not in VERSIONS:
         raise InputError(
-            f'"version" is {shown(job.get("version"))}; versions {VERSIONS[0]} to {VERSIONS[-1]} can be read'
+            f'"version" is {fields.shown(job.get("version"))}; versions {VERSIONS[0]} to {VERSIONS[-1]} can be read'
         )
-    name = text(job, "name", "the input")
-    sequences = sequence_list(job)
-    entities = with_chain_ids([_entity(s, f"sequences[{i}]", path.parent) for i, s in enumerate(sequences, 1)])
-    pairs = as_list(job.get("bondedAtomPairs"), '"bondedAtomPairs"')
+    name = fields.text(job, "name", "the input")
+    sequences = fields.sequence_list(job)
+    entities = fields.with_chain_ids([_entity(s, f"sequences[{i}]", path.parent) for i, s in enumerate(sequences, 1)])
+    pairs = fields.as_list(job.get("bondedAtomPairs"), '"bondedAtomPairs"')
     return Target(
         name,
         entities,
         f'{path}, record 1 ("{name}")',
-        model_seeds(job.get("modelSeeds"), "the input"),
+        fields.model_seeds(job.get("modelSeeds"), "the input"),
         bonds=tuple(_bond(pair, f"bondedAtomPairs[{i}]") for i, pair in enumerate(pairs, start=1)),
         components=_components(job, path.parent),
     )
 
 
-def _components(job: Item, folder: Path) -> str:
+def _components(job: fields.Item, folder: Path) -> str:
     if job.get("userCCD") and job.get("userCCDPath"):
         raise InputError('"userCCD" and "userCCDPath" are both given; keep one')
     if job.get("userCCDPath"):
-        path = existing_file(folder, job["userCCDPath"], "userCCDPath", "the input")
+        path = fields.existing_file(folder, job["userCCDPath"], "userCCDPath", "the input")
         try:
             return read_unpacked(path).decode()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f'"userCCDPath": {path} can\'t be read ({error})') from None
-    return text(job, "userCCD", "the input") if job.get("userCCD") else ""
+    return fields.text(job, "userCCD", "the input") if job.get("userCCD") else ""
 
 
-def _entity(item: Any, where: str, folder: Path) -> Draft:
-    kind, inner = only_key(item, where)
+def _entity(item: Any, where: str, folder: Path) -> fields.Draft:
+    kind, inner = fields.only_key(item, where)
     where = f"{where}.{kind}"
-    content = as_object(inner, where)
+    content = fields.as_object(inner, where)
     if kind == LIGAND:
         entity = _ligand(content, where)
     elif kind in _CHAIN_KEYS:
@@ -86,29 +65,29 @@ def _entity(item: Any, where: str, folder: Path) -> Draft:
         raise InputError(f'{where}: "{kind}" is no kind of molecule; known are protein, rna, dna, ligand')
     if not content.get("id"):
         raise InputError(f'{where}: "id" is missing')
-    return draft(entity, content, where)
+    return fields.draft(entity, content, where)
 
 
-def _ligand(item: Item, where: str) -> Entity:
-    refuse_unknown(item, ("id", "ccdCodes", "smiles", "description"), where)
+def _ligand(item: fields.Item, where: str) -> Entity:
+    fields.refuse_unknown(item, ("id", "ccdCodes", "smiles", "description"), where)
     codes, smiles = item.get("ccdCodes"), item.get("smiles")
     if bool(codes) == bool(smiles):
         raise InputError(f'{where}: give either "ccdCodes" or "smiles"')
     if smiles:
-        return Entity(LIGAND, "", (), smiles=text(item, "smiles", where))
-    return Entity(LIGAND, "", (), codes=ccd_codes(as_list(codes, f"{where}.ccdCodes"), where))
+        return Entity(LIGAND, "", (), smiles=fields.text(item, "smiles", where))
+    return Entity(LIGAND, "", (), codes=fields.ccd_codes(fields.as_list(codes, f"{where}.ccdCodes"), where))
 
 
-def _polymer(item: Item, kind: str, where: str, folder: Path) -> Entity:
-    refuse_unknown(item, _CHAIN_KEYS[kind], where)
+def _polymer(item: fields.Item, kind: str, where: str, folder: Path) -> Entity:
+    fields.refuse_unknown(item, _CHAIN_KEYS[kind], where)
     return Entity(
         kind,
-        polymer_sequence(item, kind, where),
+        fields.polymer_sequence(item, kind, where),
         (),
-        unpaired_msa=own_alignment(item, "unpairedMsa", where, folder),
-        paired_msa=own_alignment(item, "pairedMsa", where, folder),
+        unpaired_msa=fields.own_alignment(item, "unpairedMsa", where, folder),
+        paired_msa=fields.own_alignment(item, "pairedMsa", where, folder),
         templates=_templates(item.get("templates"), where, folder),
-        modifications=modifications(item.get("modifications"), *MODIFICATION_KEYS[kind], where),
+        modifications=fields.modifications(item.get("modifications"), *fields.MODIFICATION_KEYS[kind], where),
     )
 
 
@@ -117,20 +96,20 @@ def _templates(value: Any, where: str, folder: Path) -> tuple[TemplateStructure,
     if value is None:
         return None
     found = []
-    for i, entry in enumerate(as_list(value, f"{where}.templates"), start=1):
+    for i, entry in enumerate(fields.as_list(value, f"{where}.templates"), start=1):
         place = f"{where}.templates[{i}]"
-        item = as_object(entry, place)
-        refuse_unknown(item, ("mmcif", "mmcifPath", "queryIndices", "templateIndices"), place)
+        item = fields.as_object(entry, place)
+        fields.refuse_unknown(item, ("mmcif", "mmcifPath", "queryIndices", "templateIndices"), place)
         if bool(item.get("mmcif")) == bool(item.get("mmcifPath")):
             raise InputError(f'{place}: give either "mmcif" or "mmcifPath"')
         structure = (
-            text(item, "mmcif", place)
+            fields.text(item, "mmcif", place)
             if item.get("mmcif")
-            else existing_file(folder, item["mmcifPath"], "mmcifPath", place)
+            else fields.existing_file(folder, item["mmcifPath"], "mmcifPath", place)
         )
-        query, template = (as_list(item.get(k), f"{place}.{k}") for k in ("queryIndices", "templateIndices"))
+        query, template = (fields.as_list(item.get(k), f"{place}.{k}") for k in ("queryIndices", "templateIndices"))
         if len(query) != len(template) or not all(
-            isinstance(i, int) and 0 <= i <= MAX_WHOLE for i in (*query, *template)
+            isinstance(i, int) and 0 <= i <= fields.MAX_WHOLE for i in (*query, *template)
         ):
             raise InputError(f'{place}: "queryIndices" and "templateIndices" are not equally long lists of numbers')
         found.append(TemplateStructure(structure, residues=tuple(zip(query, template, strict=True))))
@@ -138,7 +117,7 @@ def _templates(value: Any, where: str, folder: Path) -> tuple[TemplateStructure,
 
 
 def _bond(value: Any, where: str) -> Bond:
-    ends = as_list(value, where)
+    ends = fields.as_list(value, where)
     if len(ends) != 2:
         raise InputError(f'{where} is not a pair of atoms, such as [["A", 1, "CA"], ["B", 1, "C1"]]')
-    return Bond(*(atom_ref(end, where) for end in ends))
+    return Bond(*(fields.atom_ref(end, where) for end in ends))

@@ -8,30 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pfold.errors import InputError
-from pfold.targets.formats.fields import (
-    MODIFICATION_KEYS,
-    Draft,
-    Item,
-    as_list,
-    as_object,
-    ccd_codes,
-    draft,
-    existing_file,
-    model_seeds,
-    modifications,
-    named_path,
-    number,
-    only_key,
-    own_alignment,
-    polymer_sequence,
-    refuse_unknown,
-    refuse_used,
-    sequence_list,
-    shown,
-    text,
-    whole,
-    with_chain_ids,
-)
+from pfold.targets.formats import fields
 from pfold.targets.formats.ligand_files import read_ligand
 from pfold.targets.named_files import note_file
 from pfold.targets.rejected import rejected
@@ -86,84 +63,84 @@ def read_protenix_jobs(jobs: list[Any], path: Path) -> Iterator[Target | Rejecti
         name = str(given) if isinstance(given, str | int) else ""
         source = f'{path}, record {position} ("{printable(name)}")'
         try:
-            yield _target(as_object(job, "the job"), name, path.parent, source)
+            yield _target(fields.as_object(job, "the job"), name, path.parent, source)
         except Exception as error:
             yield rejected(error, name or f"{path.name}:{position}", source)
 
 
-def _target(job: Item, name: str, folder: Path, source: str) -> Target:
+def _target(job: fields.Item, name: str, folder: Path, source: str) -> Target:
     if not name:
-        raise InputError(f'the job has no "name", or it is no text: {shown(job.get("name"))}')
-    refuse_unknown(job, _JOB_KEYS, "the job")
+        raise InputError(f'the job has no "name", or it is no text: {fields.shown(job.get("name"))}')
+    fields.refuse_unknown(job, _JOB_KEYS, "the job")
     if job.get("dialect") not in (None, "protenix", SERVER_DIALECT):
         raise InputError(f'the dialect "{job["dialect"]}" is unknown')
-    sequences = sequence_list(job)
+    sequences = fields.sequence_list(job)
     drafts = [_entity(item, f"sequences[{i}]", folder) for i, item in enumerate(sequences, start=1)]
-    entities = with_chain_ids(drafts)
-    bonds = as_list(job.get("covalent_bonds"), '"covalent_bonds"')
+    entities = fields.with_chain_ids(drafts)
+    bonds = fields.as_list(job.get("covalent_bonds"), '"covalent_bonds"')
     contacts, pockets = _constraints(job.get("constraint") or {}, entities)
     return Target(
         name,
         entities,
         source,
-        model_seeds(job.get("modelSeeds"), "the job"),
+        fields.model_seeds(job.get("modelSeeds"), "the job"),
         bonds=tuple(b for i, bond in enumerate(bonds, 1) for b in _bonds(bond, f"covalent_bonds[{i}]", entities)),
         contacts=contacts,
         pockets=pockets,
     )
 
 
-def _entity(item: Any, where: str, folder: Path) -> Draft:
-    key, inner = only_key(item, where)
+def _entity(item: Any, where: str, folder: Path) -> fields.Draft:
+    key, inner = fields.only_key(item, where)
     where = f"{where}.{key}"
-    content = as_object(inner, where)
+    content = fields.as_object(inner, where)
     if key in _POLYMERS:
-        return draft(_polymer(content, _POLYMERS[key], where, folder), content, where)
+        return fields.draft(_polymer(content, _POLYMERS[key], where, folder), content, where)
     if key in ("ligand", "ion"):
-        refuse_unknown(content, {key, "count", "id"}, where)
-        value = text(content, key, where)
+        fields.refuse_unknown(content, {key, "count", "id"}, where)
+        value = fields.text(content, key, where)
         entity = (
-            Entity(ION, "", (), codes=ccd_codes([value.removeprefix("CCD_")], where))
+            Entity(ION, "", (), codes=fields.ccd_codes([value.removeprefix("CCD_")], where))
             if key == "ion"
             else ligand(value, folder)
         )
-        return draft(entity, content, where)
+        return fields.draft(entity, content, where)
     raise InputError(f'{where}: "{key}" is no kind of molecule; known are {", ".join(_POLYMERS)}, ligand, ion')
 
 
-def _polymer(item: Item, kind: str, where: str, folder: Path) -> Entity:
-    refuse_unknown(item, _CHAIN_KEYS[kind], where)
-    refuse_used(item, _UNSUPPORTED, where)
-    paired = own_alignment(item, "pairedMsa", where, folder)
-    unpaired = own_alignment(item, "unpairedMsa", where, folder)
+def _polymer(item: fields.Item, kind: str, where: str, folder: Path) -> Entity:
+    fields.refuse_unknown(item, _CHAIN_KEYS[kind], where)
+    fields.refuse_used(item, _UNSUPPORTED, where)
+    paired = fields.own_alignment(item, "pairedMsa", where, folder)
+    unpaired = fields.own_alignment(item, "unpairedMsa", where, folder)
     if paired is None and unpaired is None and item.get("msa"):
         unpaired, paired = _precomputed(item["msa"], where, folder)
     templates: Path | tuple[()] | None = None
     if item.get("templatesPath"):
-        templates = existing_file(folder, item["templatesPath"], "templatesPath", where)
+        templates = fields.existing_file(folder, item["templatesPath"], "templatesPath", where)
         if templates.suffix not in (".a3m", ".hhr"):
             raise InputError(f'{where}: "templatesPath": {templates} does not end in .a3m or .hhr')
     elif item.get("useStructureTemplate") is False:
         templates = ()
     return Entity(
         kind,
-        polymer_sequence(item, kind, where),
+        fields.polymer_sequence(item, kind, where),
         (),
         unpaired_msa=unpaired,
         paired_msa=paired,
         templates=templates,
-        modifications=modifications(item.get("modifications"), *MODIFICATION_KEYS[kind], where),
+        modifications=fields.modifications(item.get("modifications"), *fields.MODIFICATION_KEYS[kind], where),
     )
 
 
 def _precomputed(value: Any, where: str, folder: Path) -> tuple[Path | None, Path | None]:
     """Unpaired and paired alignments of the older "msa" field: a folder, or an object that names one."""
     if isinstance(value, dict):
-        refuse_unknown(value, ("precomputed_msa_dir", "pairing_db"), f"{where}.msa")
+        fields.refuse_unknown(value, ("precomputed_msa_dir", "pairing_db"), f"{where}.msa")
         value = value.get("precomputed_msa_dir")
         if value is None:
             return None, None
-    place = named_path(folder, value, "msa", where)
+    place = fields.named_path(folder, value, "msa", where)
     unpaired, paired = place / "non_pairing.a3m", place / "pairing.a3m"
     if not unpaired.is_file() and not paired.is_file():
         raise InputError(f'{where}: "msa": the folder {place} has no non_pairing.a3m and no pairing.a3m')
@@ -177,10 +154,10 @@ def ligand(value: str, folder: Path) -> Entity:
     if value.startswith("CCD_"):
         codes = tuple(value.removeprefix("CCD_").split("_"))
         if not all(codes):
-            raise InputError(f"the ligand {shown(value)} has an empty CCD code")
-        return Entity(LIGAND, "", (), codes=ccd_codes(codes, "the ligand"))
+            raise InputError(f"the ligand {fields.shown(value)} has an empty CCD code")
+        return Entity(LIGAND, "", (), codes=fields.ccd_codes(codes, "the ligand"))
     if value.startswith("FILE_"):
-        path = named_path(folder, value.removeprefix("FILE_"), "ligand", "the ligand")
+        path = fields.named_path(folder, value.removeprefix("FILE_"), "ligand", "the ligand")
         return Entity(LIGAND, "", (), molecule=read_ligand(path))
     return Entity(LIGAND, "", (), smiles=value)
 
@@ -203,18 +180,18 @@ _BOND_KEYS = {f"{side}_{p}" for side, _ in _BOND_ENDS for p in _BOND_PARTS} | {
 
 def _bonds(value: Any, where: str, entities: tuple[Entity, ...]) -> list[Bond]:
     """The bonds of an entry; without copy numbers every copy of one entity is bound to the same of the other."""
-    item = as_object(value, where)
-    refuse_unknown(item, _BOND_KEYS, where)
+    item = fields.as_object(value, where)
+    fields.refuse_unknown(item, _BOND_KEYS, where)
     ends = []
     for side, n in _BOND_ENDS:
         # "left_entity" is the older spelling of "entity1".
         part = {p: item[k] for p in _BOND_PARTS for k in (f"{p}{n}", f"{side}_{p}") if item.get(k) is not None}
-        entity = whole(part, "entity", f"{where}, end {n}")
-        position, atom = whole(part, "position", f"{where}, end {n}"), part.get("atom")
+        entity = fields.whole(part, "entity", f"{where}, end {n}")
+        position, atom = fields.whole(part, "position", f"{where}, end {n}"), part.get("atom")
         if atom is None or str(atom) == "":
             raise InputError(f'{where}, end {n}: "atom" is missing')
         if "copy" in part:
-            chains = [_chain(entities, entity, whole(part, "copy", where), where)]
+            chains = [_chain(entities, entity, fields.whole(part, "copy", where), where)]
         else:
             _chain(entities, entity, 1, where)
             chains = list(entities[entity - 1].ids)
@@ -228,40 +205,42 @@ def _bonds(value: Any, where: str, entities: tuple[Entity, ...]) -> list[Bond]:
 
 
 def _constraints(value: Any, entities: tuple[Entity, ...]) -> tuple[tuple[Contact, ...], tuple[Pocket, ...]]:
-    item = as_object(value, '"constraint"')
-    refuse_unknown(item, ("contact", "pocket"), '"constraint"')
-    contacts = as_list(item.get("contact"), "constraint.contact")
+    item = fields.as_object(value, '"constraint"')
+    fields.refuse_unknown(item, ("contact", "pocket"), '"constraint"')
+    contacts = fields.as_list(item.get("contact"), "constraint.contact")
     pockets = [_pocket(item["pocket"], entities)] if item.get("pocket") else []
     found = [_contact(entry, f"constraint.contact[{i}]", entities) for i, entry in enumerate(contacts, start=1)]
     return tuple(found), tuple(pockets)
 
 
 def _contact(value: Any, where: str, entities: tuple[Entity, ...]) -> Contact:
-    item = as_object(value, where)
+    item = fields.as_object(value, where)
     keys = {f"{p}{n}" for p in _BOND_PARTS for n in (1, 2)}
-    refuse_unknown(item, keys | {"max_distance", "min_distance"}, where)
+    fields.refuse_unknown(item, keys | {"max_distance", "min_distance"}, where)
     ends = []
     for n in (1, 2):
-        chain = _chain(entities, whole(item, f"entity{n}", where), whole(item, f"copy{n}", where), where)
+        chain = _chain(entities, fields.whole(item, f"entity{n}", where), fields.whole(item, f"copy{n}", where), where)
         atom = item.get(f"atom{n}")
-        ends.append(AtomRef(chain, whole(item, f"position{n}", where), "" if atom is None else str(atom)))
-    return Contact(ends[0], ends[1], number(item, "max_distance", where), number(item, "min_distance", where, 0.0))
+        ends.append(AtomRef(chain, fields.whole(item, f"position{n}", where), "" if atom is None else str(atom)))
+    return Contact(
+        ends[0], ends[1], fields.number(item, "max_distance", where), fields.number(item, "min_distance", where, 0.0)
+    )
 
 
 def _pocket(value: Any, entities: tuple[Entity, ...]) -> Pocket:
     where = "constraint.pocket"
-    item = as_object(value, where)
-    refuse_unknown(item, ("binder_chain", "contact_residues", "max_distance"), where)
-    binder = as_object(item.get("binder_chain"), f"{where}.binder_chain")
-    refuse_unknown(binder, ("entity", "copy"), f"{where}.binder_chain")
+    item = fields.as_object(value, where)
+    fields.refuse_unknown(item, ("binder_chain", "contact_residues", "max_distance"), where)
+    binder = fields.as_object(item.get("binder_chain"), f"{where}.binder_chain")
+    fields.refuse_unknown(binder, ("entity", "copy"), f"{where}.binder_chain")
     residues = []
-    for i, entry in enumerate(as_list(item.get("contact_residues"), f"{where}.contact_residues"), start=1):
+    for i, entry in enumerate(fields.as_list(item.get("contact_residues"), f"{where}.contact_residues"), start=1):
         place = f"{where}.contact_residues[{i}]"
-        residue = as_object(entry, place)
-        refuse_unknown(residue, ("entity", "copy", "position"), place)
-        chain = _chain(entities, whole(residue, "entity", place), whole(residue, "copy", place), place)
-        residues.append(AtomRef(chain, whole(residue, "position", place)))
+        residue = fields.as_object(entry, place)
+        fields.refuse_unknown(residue, ("entity", "copy", "position"), place)
+        chain = _chain(entities, fields.whole(residue, "entity", place), fields.whole(residue, "copy", place), place)
+        residues.append(AtomRef(chain, fields.whole(residue, "position", place)))
     if not residues:
         raise InputError(f'{where}: "contact_residues" is empty')
-    chain = _chain(entities, whole(binder, "entity", where), whole(binder, "copy", where), where)
-    return Pocket(chain, tuple(residues), number(item, "max_distance", where))
+    chain = _chain(entities, fields.whole(binder, "entity", where), fields.whole(binder, "copy", where), where)
+    return Pocket(chain, tuple(residues), fields.number(item, "max_distance", where))
