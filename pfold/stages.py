@@ -25,14 +25,14 @@ from pfold.features.constraints import constraint_features
 from pfold.features.msa import distinct_rows
 from pfold.features.store import FeatureStore
 from pfold.features.tokens import count_tokens, tokenize
-from pfold.files import read_record, read_table, write_json, write_table
+from pfold.files import read_record, read_table, write_json
 from pfold.logs import progress, start_logging
 from pfold.msa.engines.engine import Query
 from pfold.msa.shard import search_shard
 from pfold.msa.store import AlignmentStore
 from pfold.report.page import write_report
 from pfold.report.status import format_status, run_progress
-from pfold.report.tables import check_failures, summarise
+from pfold.report.tables import check_failures, summarise, write_tables
 from pfold.run.failures import FailureStore
 from pfold.run.identity import check_databases, require_planned, run_identity, searched_alignment, weights_files
 from pfold.run.inputs import embed_missing, planned_features
@@ -231,22 +231,27 @@ def run_summary(config: RunConfig) -> None:
     paths = RunPaths(config.results)
     begin_stage(paths, SUMMARY)
     made_from = summary_source(paths)
-    table = summarise(config)
-    write_table(table, paths.summary)
-    report = write_report(table, config, paths.results / "report.html")
-    for left in (paths.partial_summary, paths.partial_summary.with_suffix(".csv"), paths.partial_report):
+    tables = summarise(config)
+    write_tables(tables, paths.summary, paths.pairs)
+    report = write_report(tables.summary, config, paths.results / "report.html")
+    for left in (*_both(paths.partial_summary), *_both(paths.partial_pairs), paths.partial_report):
         left.unlink(missing_ok=True)
     if all(paths.receipt(PREDICT, job.stem).is_file() for job in paths.jobs(PREDICT)):
-        end_stage(paths, SUMMARY, made_from, (paths.summary, paths.summary.with_suffix(".csv"), report))
+        end_stage(paths, SUMMARY, made_from, (*_both(paths.summary), *_both(paths.pairs), report))
+
+
+def _both(table: Path) -> tuple[Path, Path]:
+    """A table as Parquet and as CSV."""
+    return table, table.with_suffix(".csv")
 
 
 def run_partial_summary(config: RunConfig) -> None:
     """What a run that failed has done so far, in files of their own, where it came from a plan to no summary."""
     paths = RunPaths(config.results)
     if paths.stage_receipt(PLAN).is_file() and not paths.stage_receipt(SUMMARY).is_file():
-        table = summarise(config)
-        write_table(table, paths.partial_summary)
-        logger.info("so far: %s", write_report(table, config, paths.partial_report))
+        tables = summarise(config)
+        write_tables(tables, paths.partial_summary, paths.partial_pairs)
+        logger.info("so far: %s", write_report(tables.summary, config, paths.partial_report))
 
 
 def run_check(config: RunConfig) -> None:

@@ -48,6 +48,11 @@ class Chain:
     copy: int  # number of the copy, from 0
     residues: tuple[Residue, ...]
 
+    @property
+    def n_atom(self) -> int:
+        """Number of heavy atoms."""
+        return sum(len(residue.atom_name) for residue in self.residues)
+
 
 @dataclass(frozen=True, eq=False)
 class Assembly:
@@ -59,3 +64,8 @@ class Assembly:
 
     chains: tuple[Chain, ...]
     bonds: tuple[tuple[tuple[int, int, int], tuple[int, int, int]], ...]
+
+    @property
+    def n_atom(self) -> int:
+        """Number of heavy atoms of all chains."""
+        return sum(chain.n_atom for chain in self.chains)

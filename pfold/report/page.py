@@ -53,7 +53,7 @@ def format_report(table: pd.DataFrame, config: RunConfig) -> str:
             f'<p class="note">{config.model.name}, {settings}; pfold {__version__}. {counts or "no targets"}.</p>',
             warning,
             _plddt_bar(best),
-            _best_table(best, config),
+            _best_table(best),
             _problem_table(problems),
             "</html>\n",
         ]
@@ -77,14 +77,14 @@ def _cell(value: Any, digits: int) -> str:
     return '<td class="number"></td>' if pd.isna(value) else f'<td class="number">{value:.{digits}f}</td>'
 
 
-def _best_table(best: pd.DataFrame, config: RunConfig) -> str:
+def _best_table(best: pd.DataFrame) -> str:
     if best.empty:
         return ""
     numbers = ("tokens", "chains", "pLDDT", "pTM", "ipTM", "ranking score")
     head = "<th>target</th>" + "".join(f'<th class="number">{name}</th>' for name in numbers)
     rows = []
     for row in best.to_dict("records"):
-        link = html.escape(str(Path(row["structure"]).relative_to(config.results)), quote=True)
+        link = html.escape(row["structure"], quote=True)
         cells = [f'<td><a href="{link}">{html.escape(row["name"])}</a></td>']
         cells += [_cell(row[key], 0) for key in ("n_token", "n_chain")]
         cells += [_cell(row["plddt"], 1), _cell(row["ptm"], 2), _cell(row["iptm"], 2), _cell(row["ranking_score"], 3)]

@@ -1,15 +1,18 @@
-"""The summary table of a run: a row per target and sample, failures and rejections included."""
+"""The tables of a run: a row per target and sample, failures and rejections included; a row per pair of chains."""
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pfold.config import RunConfig
 from pfold.errors import TooManyFailedError, explain
-from pfold.files import read_table
+from pfold.files import read_table, write_table
+from pfold.results.interfaces import SCORES
 from pfold.results.layout import sample_structure
 from pfold.results.receipt import read_receipt
 from pfold.run.failures import FailureStore
@@ -44,8 +47,11 @@ COLUMNS = (
     "plddt",
     "ptm",
     "iptm",
-    "gpde",
+    "best_pair",
+    "ipsae",
+    "fraction_disordered",
     "has_clash",
+    "gpde",
     "n_token",
     "n_chain",
     "n_msa",
@@ -62,18 +68,39 @@ COLUMNS = (
 )
 
 
-def summarise(config: RunConfig) -> pd.DataFrame:
-    """The table of a run: a row for each target and sample.
+# Of a pair of chains; the scores are those of both directions together.
+PAIR_COLUMNS = ("name", "chain_1", "chain_2", "iptm", "pae_min", *SCORES, "folder")
 
-    status is one of `Status`; rows follow the input, best samples first.
+_INTEGERS = ("rank", "seed", "sample", "n_token", "n_chain", "n_msa", "bucket")
+_DIGITS = {"ranking_score": 4, "plddt": 2, "ptm": 4, "iptm": 4, "fraction_disordered": 4, "gpde": 2, "seconds": 2}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a run.
+
+    summary: a row for each target and sample, `COLUMNS`: the best target first, and of a target the best sample; then
+    what has no result, in the order of the input, and rejections. pairs: a row for each pair of chains of each target's
+    best sample, `PAIR_COLUMNS`, the largest ipSAE first, then ipTM.
     """
+
+    summary: pd.DataFrame
+    pairs: pd.DataFrame
+
+
+def summarise(config: RunConfig) -> Tables:
+    """The tables of what the run has done so far."""
     paths = RunPaths(config.results)
     targets, rejections = read_target_table(paths.targets)
     plan = read_table(paths.plan_table, "make it with `pfold plan`").set_index("folder")
     rows: list[dict[str, Any]] = []
+    pairs: list[dict[str, Any]] = []
     for named in targets:
+        result_id = str(plan.at[named.folder, "result_id"])
         try:
-            rows += target_rows(named, str(plan.at[named.folder, "result_id"]), config, paths)
+            receipt = _finished(paths, named, result_id)
+            rows += target_rows(named, result_id, receipt, config)
+            pairs += _pair_rows(named, receipt)
         except Exception as error:
             reason = (
                 f"{paths.predictions / named.folder}: its result can't be read ({explain(error)}); remove the folder"
@@ -82,17 +109,50 @@ def summarise(config: RunConfig) -> pd.DataFrame:
             known = {"name": named.target.name, "folder": named.folder, "source": named.target.source}
             rows.append(known | {"status": Status.FAILED, "reason": reason})
     rows += [_rejection_row(rejection) for rejection in rejections]
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(
-        {"rank": "Int64", "seed": "Int64", "sample": "Int64", "bucket": "Int64", "n_msa": "Int64"}
-    )
-    counts = table.drop_duplicates(["name", "status", "source"]).status.value_counts()
+    summary = _best_first(_typed(pd.DataFrame(rows, columns=list(COLUMNS))))
+    counts = summary.drop_duplicates(["name", "status", "source"]).status.value_counts()
     logger.info("%s", ", ".join(f"{n} {status}" for status, n in counts.items()) or "no targets")
-    return table
+    table = pd.DataFrame(pairs, columns=list(PAIR_COLUMNS))
+    return Tables(summary, table.sort_values(["ipsae", "iptm"], ascending=False, kind="stable", ignore_index=True))
 
 
-def target_rows(named: NamedTarget, result_id: str, config: RunConfig, paths: RunPaths) -> list[dict[str, Any]]:
+def write_tables(tables: Tables, summary: Path, pairs: Path) -> None:
+    """Write both tables, each as Parquet at its path and as CSV beside it."""
+    write_table(tables.summary, summary)
+    write_table(tables.pairs, pairs)
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    """Integers as integers, where some rows have none too, and numbers of as many digits as mean something."""
+    table = table.astype(dict.fromkeys(_INTEGERS, "Int64") | {"has_clash": "boolean"})
+    return table.astype(dict.fromkeys(_DIGITS, "float64")).round(_DIGITS)
+
+
+def _best_first(table: pd.DataFrame) -> pd.DataFrame:
+    """Targets by the ranking score of their best sample, of each the best sample first; the others stay behind them."""
+    best = table.groupby("folder", dropna=False).ranking_score.transform("max")
+    order = table.assign(best=best).sort_values(["best", "folder", "rank"], ascending=[False, True, True]).index
+    done = order[(table.status == Status.DONE)[order]]
+    return table.loc[[*done, *table.index[table.status != Status.DONE]]].reset_index(drop=True)
+
+
+def _finished(paths: RunPaths, named: NamedTarget, result_id: str) -> dict[str, Any] | None:
+    """The receipt of a target's result; None where it has none of this identity."""
+    receipt = read_receipt(paths.predictions / named.folder)
+    return receipt if receipt is not None and receipt["result_id"] == result_id else None
+
+
+def _pair_rows(named: NamedTarget, receipt: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Rows of one target's pairs of chains; none without a result, or of one that an earlier version has written."""
+    pairs = receipt.get("chain_pairs", []) if receipt else []
+    return [{"name": named.target.name, "folder": named.folder, **pair} for pair in pairs]
+
+
+def target_rows(
+    named: NamedTarget, result_id: str, receipt: Mapping[str, Any] | None, config: RunConfig
+) -> list[dict[str, Any]]:
     """Rows of one target: one a sample if it is done, one row otherwise."""
-    target = named.target
+    target, paths = named.target, RunPaths(config.results)
     common = {
         "name": target.name,
         "folder": named.folder,
@@ -106,8 +166,7 @@ def target_rows(named: NamedTarget, result_id: str, config: RunConfig, paths: Ru
         "source": target.source,
         "reason": "",
     }
-    receipt = read_receipt(paths.predictions / named.folder)
-    if receipt is not None and receipt["result_id"] == result_id:
+    if receipt is not None:
         return [_sample_row(common, named, receipt, sample, config) for sample in receipt["samples"]]
     failure = FailureStore(paths.failures).read(named.folder, result_id)
     if failure is not None:
@@ -130,10 +189,12 @@ def _sample_row(
     config: RunConfig,
 ) -> dict[str, Any]:
     folder = RunPaths(config.results).predictions / named.folder
-    structure = sample_structure(folder, sample["rank"], sample["seed"], sample["sample"], receipt["keep"])
+    path = sample_structure(folder, sample["rank"], sample["seed"], sample["sample"], receipt["keep"])
+    # As seen from the table, so that a results folder can be moved.
+    structure = "" if path is None else path.relative_to(config.results).as_posix()
     facts = {key: receipt[key] for key in ("n_msa", "bucket", "seconds")}
     single = {"iptm": None} if common["n_chain"] == 1 else {}
-    return {**common, **facts, **sample, **single, "status": Status.DONE, "structure": str(structure or "")}
+    return {**common, **facts, **sample, **single, "status": Status.DONE, "structure": structure}
 
 
 def _rejection_row(rejection: Rejection) -> dict[str, Any]:

@@ -15,37 +15,40 @@ from pfold import __version__
 from pfold.chem.assembly import build_assembly
 from pfold.chem.types import Assembly
 from pfold.files import atomic_folder, file_digest, read_json
-from pfold.results.interfaces import chain_pair_scores
 from pfold.results.layout import CONFIDENCES, KEEP_ALL, KEEP_BEST, MODEL, RANKING, RECEIPT, SUMMARY, best_prefix
 from pfold.results.sample import ResultInfo, Sample
+from pfold.results.scored import ScoredSample, chain_pair_rows, rank_samples, score_sample
 from pfold.results.structure import UNTRAINED_REMARK, format_mmcif, renamed_mmcif
 from pfold.targets.types import Target
 
 logger = logging.getLogger(__name__)
 
-
-def rank_samples(samples: Sequence[Sample]) -> list[Sample]:
-    """Samples from best to worst ranking score; of equal ones the earlier first."""
-    return sorted(samples, key=lambda s: -s.summary["ranking_score"])
+# Of each sample, in the receipt and the summary table.
+SCORES = ("ranking_score", "plddt", "ptm", "iptm", "fraction_disordered", "has_clash", "gpde")
 
 
-def write_result(folder: Path, target: Target, samples: Sequence[Sample], info: ResultInfo, keep: str) -> None:
-    """Write all files of a target at once; a folder of an earlier result is replaced.
+def write_result(
+    folder: Path, target: Target, samples: Sequence[Sample], info: ResultInfo, keep: str
+) -> list[ScoredSample]:
+    """Write all files of a target at once; a folder of an earlier result is replaced. Returns the samples, best first.
 
     The best sample's files begin with the folder's name. keep: "all" also writes a folder a sample and a table of their
     scores; "best" writes neither, compresses what is large, and so leaves four files a target.
     """
-    ranked, assembly = rank_samples(samples), build_assembly(target)
+    assembly = build_assembly(target)
+    scored = [score_sample(sample, assembly) for sample in samples]
+    ranked = rank_samples(scored)
     with atomic_folder(folder) as out:
         _write_sample(out, best_prefix(folder), target, assembly, ranked[0], info, compress=keep == KEEP_BEST)
         if keep == KEEP_ALL:
-            for sample in samples:
+            for sample in scored:
                 (out / sample.label).mkdir()
                 _write_sample(out / sample.label, "", target, assembly, sample, info)
-            rows = [{"seed": s.seed, "sample": s.number, "ranking_score": s.summary["ranking_score"]} for s in samples]
+            rows = [{"seed": s.seed, "sample": s.number, "ranking_score": s.summary["ranking_score"]} for s in scored]
             pd.DataFrame(rows).to_csv(out / RANKING, index=False)
         receipt = _receipt(target, ranked, info, keep) | {"input": target.file_from(folder), "files": _files(out)}
         (out / RECEIPT).write_text(json.dumps(receipt, indent=1) + "\n")
+    return ranked
 
 
 def copy_result(source: Path, folder: Path, target: Target) -> None:
@@ -78,7 +81,7 @@ def _write_sample(
     prefix: str,
     target: Target,
     assembly: Assembly,
-    sample: Sample,
+    sample: ScoredSample,
     info: ResultInfo,
     *,
     compress: bool = False,
@@ -86,7 +89,8 @@ def _write_sample(
     plddt = sample.full_data["atom_plddt"]
     cif = format_mmcif(target, assembly, sample.coordinate, plddt, info.model, untrained=info.untrained)
     (out / f"{prefix}{MODEL}").write_text(cif)
-    summary = summary_confidences(sample, target) | chain_pair_scores(sample, assembly)
+    pairs = sample.interfaces.matrices() | {"best_chain_pair": sample.interfaces.best()}
+    summary = summary_confidences(sample, target) | pairs
     note = {"remark": UNTRAINED_REMARK} if info.untrained else {}
     (out / f"{prefix}{SUMMARY}").write_text(json.dumps(summary | note, indent=1) + "\n")
     values = json.dumps(confidences(sample, target) | note) + "\n"
@@ -101,7 +105,7 @@ def _rounded(x: Any, digits: int = 2) -> Any:
     return np.round(np.asarray(x, np.float64), digits).tolist()
 
 
-def summary_confidences(sample: Sample, target: Target) -> dict[str, Any]:
+def summary_confidences(sample: ScoredSample, target: Target) -> dict[str, Any]:
     """Scalars and values per chain and chain pair, with AlphaFold 3's keys; ipTM is null where there is one chain."""
     s, ids = sample.summary, target.chain_ids
     asym_id = np.unique(sample.full_data["token_asym_id"], return_inverse=True)[1]
@@ -116,12 +120,13 @@ def summary_confidences(sample: Sample, target: Target) -> dict[str, Any]:
         "chain_pair_iptm": _rounded(pair_iptm),
         "chain_pair_pae_min": [[round(float(pae[np.ix_(a, b)].min()), 2) for b in chains] for a in chains],
         "chain_ptm": _rounded(s["chain_ptm"]),
-        "fraction_disordered": round(float(s["disorder"]), 2),
+        "fraction_disordered": round(s["fraction_disordered"], 2),
         "has_clash": float(s["has_clash"]),
         "iptm": round(float(s["iptm"]), 2) if complex_ else None,
         "ptm": round(float(s["ptm"]), 2),
         "ranking_score": round(float(s["ranking_score"]), 4),
-        # Not AlphaFold 3's: mean pLDDT (0..100) and global PDE (Å), by which the reference also ranks.
+        # Not AlphaFold 3's: the reference's score, mean pLDDT (0..100) and global PDE (Å), by which it also ranks.
+        "reference_ranking_score": round(s["reference_ranking_score"], 4),
         "plddt": round(float(s["plddt"]), 2),
         "gpde": round(float(s["gpde"]), 2),
     }
@@ -142,12 +147,8 @@ def confidences(sample: Sample, target: Target) -> dict[str, Any]:
     }
 
 
-def _receipt(target: Target, ranked: Sequence[Sample], info: ResultInfo, keep: str) -> dict[str, Any]:
-    scores = ("plddt", "ptm", "iptm", "gpde", "ranking_score", "has_clash")
-    samples = [
-        {"rank": rank, "seed": s.seed, "sample": s.number, **{key: _plain(s.summary[key]) for key in scores}}
-        for rank, s in enumerate(ranked, start=1)
-    ]
+def _receipt(target: Target, ranked: Sequence[ScoredSample], info: ResultInfo, keep: str) -> dict[str, Any]:
+    best = ranked[0]
     return {
         "result_id": info.result_id,
         "name": target.name,
@@ -160,8 +161,18 @@ def _receipt(target: Target, ranked: Sequence[Sample], info: ResultInfo, keep: s
         "n_msa": info.n_msa,
         "seconds": round(info.seconds, 2),
         "keep": keep,
-        "samples": samples,
+        "samples": [{"rank": rank, **_scores(sample)} for rank, sample in enumerate(ranked, start=1)],
+        # Of the best sample.
+        "chain_pairs": chain_pair_rows(summary_confidences(best, target), best.interfaces),
     }
+
+
+def _scores(sample: ScoredSample) -> dict[str, Any]:
+    """What the summary table says of a sample."""
+    pair = sample.interfaces.best()
+    interface = {"best_pair": "-".join(pair["chain_ids"]), "ipsae": pair["ipsae"]} if pair else {}
+    scores = {key: _plain(sample.summary[key]) for key in SCORES}
+    return {"seed": sample.seed, "sample": sample.number, **scores, **interface}
 
 
 def _plain(value: Any) -> bool | float:

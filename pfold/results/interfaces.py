@@ -1,5 +1,7 @@
 """Interface scores of a sample as square matrices over its chains."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,26 +19,47 @@ SCORES = tuple(name for name in InterfaceScores.__dataclass_fields__ if not name
 Matrix = list[list[float | None]]
 
 
-def chain_pair_scores(sample: Sample, assembly: Assembly) -> dict[str, Any]:
-    """Scores of each ordered pair of chains, and the best pair by ipSAE.
+@dataclass(frozen=True)
+class ChainPairScores:
+    """Interface scores of a sample: of each ordered pair of its polymer chains, by the numbers of the chains.
 
-    "chain_pair_ipsae" and so on, [N_chain][N_chain]: entry [i][j] is aligned on chain i. It is None where i is j, or
-    one of them is no polymer. "best_chain_pair": its chain_ids, and the scores of both directions together; None where
-    there are not two polymers.
+    Entry (i, j) is aligned on chain i.
     """
-    x, chains = _residues(sample, assembly), assembly.chains
-    n_chain, present = len(chains), np.unique(x.chain).tolist()
-    ordered = {(i, j): interface_scores(x, i, j) for i in present for j in present if i != j}
-    matrices: dict[str, Matrix] = {f"chain_pair_{name}": [[None] * n_chain for _ in range(n_chain)] for name in SCORES}
-    for (i, j), scores in ordered.items():
+
+    chain_ids: tuple[str, ...]
+    ordered: Mapping[tuple[int, int], InterfaceScores]
+
+    def together(self) -> dict[tuple[int, int], dict[str, float]]:
+        """Scores of both directions together, of each pair (i, j) with i < j; rounded."""
+        pairs = {(i, j): both_directions(x, self.ordered[j, i]) for (i, j), x in self.ordered.items() if i < j}
+        return {pair: {name: round(getattr(x, name), 4) for name in SCORES} for pair, x in pairs.items()}
+
+    def matrices(self) -> dict[str, Matrix]:
+        """The keys "chain_pair_ipsae" and so on, [N_chain][N_chain]; None where i is j, or one is no polymer."""
+        n_chain = len(self.chain_ids)
+        found: dict[str, Matrix] = {}
         for name in SCORES:
-            matrices[f"chain_pair_{name}"][i][j] = round(getattr(scores, name), 4)
-    pairs = {(i, j): both_directions(scores, ordered[j, i]) for (i, j), scores in ordered.items() if i < j}
-    if not pairs:
-        return matrices | {"best_chain_pair": None}
-    i, j = max(pairs, key=lambda pair: pairs[pair].ipsae)
-    best = {name: round(getattr(pairs[i, j], name), 4) for name in SCORES}
-    return matrices | {"best_chain_pair": {"chain_ids": [chains[i].id, chains[j].id], **best}}
+            matrix: Matrix = [[None] * n_chain for _ in range(n_chain)]
+            found[f"chain_pair_{name}"] = matrix
+            for (i, j), scores in self.ordered.items():
+                matrix[i][j] = round(getattr(scores, name), 4)
+        return found
+
+    def best(self) -> dict[str, Any] | None:
+        """The pair with the largest ipSAE: its chain_ids, and its scores together; None without two polymers."""
+        pairs = self.together()
+        if not pairs:
+            return None
+        i, j = max(pairs, key=lambda pair: pairs[pair]["ipsae"])
+        return {"chain_ids": [self.chain_ids[i], self.chain_ids[j]], **pairs[i, j]}
+
+
+def chain_pair_scores(sample: Sample, assembly: Assembly) -> ChainPairScores:
+    """Interface scores of a sample."""
+    x = _residues(sample, assembly)
+    present = np.unique(x.chain).tolist()
+    ordered = {(i, j): interface_scores(x, i, j) for i in present for j in present if i != j}
+    return ChainPairScores(tuple(chain.id for chain in assembly.chains), ordered)
 
 
 def _residues(sample: Sample, assembly: Assembly) -> InterfaceResidues:

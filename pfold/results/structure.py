@@ -33,12 +33,8 @@ def build_structure(
 ) -> gemmi.Structure:
     """The predicted atoms of a target as a gemmi structure.
 
-    coordinate [N_atom, 3] (Å), atom_plddt [N_atom] in 0..1; the B factor is pLDDT on the scale 0..100. Raises
-    ValueError where they have another number of atoms than the target.
+    coordinate [N_atom, 3] (Å), atom_plddt [N_atom] in 0..1; the B factor is pLDDT on the scale 0..100.
     """
-    n_atom = sum(len(residue.atom_name) for chain in assembly.chains for residue in chain.residues)
-    if not len(coordinate) == len(atom_plddt) == n_atom:
-        raise ValueError(f"{len(coordinate)} atoms were predicted, but the target has {n_atom}")
     structure = gemmi.Structure()
     structure.name = target.name
     model = gemmi.Model(1)

@@ -157,9 +157,8 @@ class PassRunner:
         target = self.targets[planned.folder]
         for place in planned.places:
             written = replace(target, name=place.name)
-            write_result(self.paths.predictions / place.folder, written, samples, info, self.config.keep)
+            best = write_result(self.paths.predictions / place.folder, written, samples, info, self.config.keep)[0]
             self.failures.clear(place.folder)
-        best = max(samples, key=lambda s: s.summary["ranking_score"])
         logger.info(
             "%s: %d tokens, %d MSA rows, pLDDT %.1f, pTM %.2f, ranking score %.3f, %.1f s",
             planned.name,

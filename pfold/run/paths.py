@@ -46,6 +46,16 @@ class RunPaths:
         return self.results / "summary.parquet"
 
     @property
+    def pairs(self) -> Path:
+        """Table of the pairs of chains of the run's targets."""
+        return self.results / "pairs.parquet"
+
+    @property
+    def partial_pairs(self) -> Path:
+        """Table of the pairs of chains of a run that failed."""
+        return self.results / "pairs_partial.parquet"
+
+    @property
     def partial_summary(self) -> Path:
         """Summary table of a run that failed."""
         return self.results / "summary_partial.parquet"

@@ -32,7 +32,7 @@ def run(tmp_path, monkeypatch):
 
 
 def statuses(config):
-    table = summarise(config).drop_duplicates("name").set_index("name")
+    table = summarise(config).summary.drop_duplicates("name").set_index("name")
     return table.status.to_dict(), table.reason.to_dict()
 
 

@@ -9,6 +9,11 @@ rule summary:
             caption="../report/summary.rst",
             category="Summary",
         ),
+        pairs=report(
+            f"{RESULTS}/pairs.csv",
+            caption="../report/pairs.rst",
+            category="Summary",
+        ),
         html=report(
             f"{RESULTS}/report.html",
             caption="../report/report.rst",
