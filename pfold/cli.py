@@ -42,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         if name == "retry":
             command.add_argument("--reason", choices=REASONS, help="only targets that failed for this reason")
     _add_project(commands)
+    _add_export(commands)
     _add_convert(commands)
     _add_weights(commands)
     _add_plan_memory(commands)
@@ -120,6 +121,16 @@ def _add_project(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     run.add_argument("--config", type=Path, default=_default_config(), help="(default: %(default)s)")
     run.add_argument("--profile", default="local", help="name or folder of a Snakemake profile (default: %(default)s)")
     run.add_argument("arguments", nargs="*", metavar="-- ARGUMENT", help="Snakemake's own, such as: -- plan --dry-run")
+
+
+def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "write finished results in other programs' formats: the best sample of each target"
+    export = commands.add_parser("export", help=what, description=what)
+    export.add_argument("form", help="mmcif, pdb, bcif, fasta, json or compact (confidences), or zip")
+    export.add_argument("names", nargs="*", metavar="NAME", help="names of targets (default: all that are done)")
+    export.add_argument("--config", type=Path, default=_default_config(), help="(default: %(default)s)")
+    export.add_argument("--results", type=Path, help="a results folder, instead of --config")
+    export.add_argument("--output", type=Path, default=Path("export"), help="folder to write to (default: %(default)s)")
 
 
 def _add_convert(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -303,6 +314,13 @@ def _run(args: argparse.Namespace) -> int:
         command = workflow_command(args.config, args.profile, args.arguments)
         # Snakemake takes this process's place, so that signals and exit codes are its own.
         os.execv(command[0], command)
+    elif args.command == "export":
+        from pfold.export import export_results
+
+        for path in export_results(
+            args.results or load_config(args.config).results, args.form, args.output, args.names
+        ):
+            print(path)
     elif args.command == "weights":
         _run_weights(args)
     else:

@@ -57,6 +57,7 @@ class RunConfig:
     device_bytes: float | None
     targets_per_pass: int | None
     keep: str
+    confidences: str
     max_failed: float
     search: SearchSettings
     templates: TemplateSettings
@@ -153,6 +154,7 @@ def parse_config(raw: Mapping[str, Any], source: str = "the configuration") -> R
         device_bytes=value["device_bytes"],
         targets_per_pass=value["targets_per_pass"],
         keep=value["keep"],
+        confidences=value["confidences"],
         max_failed=value["max_failed"],
         search=_search_settings(value["search"]),
         templates=_template_settings(value["search"]["templates"], source),

@@ -1,10 +1,10 @@
 """The result folder of one target, in the AlphaFold 3 output layout."""
 
-import gzip
 import json
 import logging
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from pfold import __version__
 from pfold.chem.assembly import build_assembly
 from pfold.chem.types import Assembly
 from pfold.files import atomic_folder, file_digest, read_json
+from pfold.results.confidences import JSON, sample_confidences, write_confidences
 from pfold.results.layout import CONFIDENCES, KEEP_ALL, KEEP_BEST, MODEL, RANKING, RECEIPT, SUMMARY, best_prefix
 from pfold.results.sample import ResultInfo, Sample
 from pfold.results.scored import ScoredSample, chain_pair_rows, rank_samples, score_sample
@@ -28,27 +29,51 @@ SCORES = ("ranking_score", "plddt", "ptm", "iptm", "fraction_disordered", "has_c
 
 
 def write_result(
-    folder: Path, target: Target, samples: Sequence[Sample], info: ResultInfo, keep: str
+    folder: Path, target: Target, samples: Sequence[Sample], info: ResultInfo, keep: str, confidences: str = JSON
 ) -> list[ScoredSample]:
     """Write all files of a target at once; a folder of an earlier result is replaced. Returns the samples, best first.
 
     The best sample's files begin with the folder's name. keep: "all" also writes a folder a sample and a table of their
-    scores; "best" writes neither, compresses what is large, and so leaves four files a target.
+    scores; "best" writes neither, compresses what is large, and so leaves four files a target. confidences: "json" or
+    "compact", see `pfold.results.confidences`.
     """
     assembly = build_assembly(target)
     scored = [score_sample(sample, assembly) for sample in samples]
     ranked = rank_samples(scored)
+    writer = _SampleWriter(target, assembly, info, confidences)
     with atomic_folder(folder) as out:
-        _write_sample(out, best_prefix(folder), target, assembly, ranked[0], info, compress=keep == KEEP_BEST)
+        writer.write(out, best_prefix(folder), ranked[0], compress=keep == KEEP_BEST)
         if keep == KEEP_ALL:
             for sample in scored:
                 (out / sample.label).mkdir()
-                _write_sample(out / sample.label, "", target, assembly, sample, info)
+                writer.write(out / sample.label, "", sample)
             rows = [{"seed": s.seed, "sample": s.number, "ranking_score": s.summary["ranking_score"]} for s in scored]
             pd.DataFrame(rows).to_csv(out / RANKING, index=False)
         receipt = _receipt(target, ranked, info, keep) | {"input": target.file_from(folder), "files": _files(out)}
         (out / RECEIPT).write_text(json.dumps(receipt, indent=1) + "\n")
     return ranked
+
+
+@dataclass(frozen=True, eq=False)
+class _SampleWriter:
+    """Writes samples of one target; confidences: the form of their file."""
+
+    target: Target
+    assembly: Assembly
+    info: ResultInfo
+    confidences: str
+
+    def write(self, out: Path, prefix: str, sample: ScoredSample, *, compress: bool = False) -> None:
+        """Write a sample's files to a folder, their names behind a prefix."""
+        target, info, plddt = self.target, self.info, sample.full_data["atom_plddt"]
+        note = {"remark": UNTRAINED_REMARK} if info.untrained else {}
+        cif = format_mmcif(target, self.assembly, sample.coordinate, plddt, info.model, untrained=info.untrained)
+        (out / f"{prefix}{MODEL}").write_text(cif)
+        pairs = sample.interfaces.matrices() | {"best_chain_pair": sample.interfaces.best()}
+        summary = summary_confidences(sample, target) | pairs | note
+        (out / f"{prefix}{SUMMARY}").write_text(json.dumps(summary, indent=1) + "\n")
+        values = sample_confidences(sample, target) | note
+        write_confidences(out / f"{prefix}{CONFIDENCES}", values, self.confidences, compress=compress)
 
 
 def copy_result(source: Path, folder: Path, target: Target) -> None:
@@ -74,31 +99,6 @@ def _files(out: Path) -> dict[str, dict[str, Any]]:
     """Size and digest of the best sample's files, by which a result that was damaged later is known."""
     files = sorted(path for path in out.iterdir() if path.is_file())
     return {path.name: {"bytes": path.stat().st_size, "sha256": file_digest(path)} for path in files}
-
-
-def _write_sample(
-    out: Path,
-    prefix: str,
-    target: Target,
-    assembly: Assembly,
-    sample: ScoredSample,
-    info: ResultInfo,
-    *,
-    compress: bool = False,
-) -> None:
-    plddt = sample.full_data["atom_plddt"]
-    cif = format_mmcif(target, assembly, sample.coordinate, plddt, info.model, untrained=info.untrained)
-    (out / f"{prefix}{MODEL}").write_text(cif)
-    pairs = sample.interfaces.matrices() | {"best_chain_pair": sample.interfaces.best()}
-    summary = summary_confidences(sample, target) | pairs
-    note = {"remark": UNTRAINED_REMARK} if info.untrained else {}
-    (out / f"{prefix}{SUMMARY}").write_text(json.dumps(summary | note, indent=1) + "\n")
-    values = json.dumps(confidences(sample, target) | note) + "\n"
-    if compress:
-        # Without a time in its header: the same result is the same file.
-        (out / f"{prefix}{CONFIDENCES}.gz").write_bytes(gzip.compress(values.encode(), mtime=0))
-    else:
-        (out / f"{prefix}{CONFIDENCES}").write_text(values)
 
 
 def _rounded(x: Any, digits: int = 2) -> Any:
@@ -129,21 +129,6 @@ def summary_confidences(sample: ScoredSample, target: Target) -> dict[str, Any]:
         "reference_ranking_score": round(s["reference_ranking_score"], 4),
         "plddt": round(float(s["plddt"]), 2),
         "gpde": round(float(s["gpde"]), 2),
-    }
-
-
-def confidences(sample: Sample, target: Target) -> dict[str, Any]:
-    """Values per atom and token pair, with AlphaFold 3's keys: pLDDT 0..100, PAE in Å."""
-    full = sample.full_data
-    ids = np.array(target.chain_ids)
-    token_chain = ids[np.unique(full["token_asym_id"], return_inverse=True)[1]]
-    return {
-        "atom_chain_ids": token_chain[full["atom_to_token_idx"]].tolist(),
-        "atom_plddts": _rounded(100 * full["atom_plddt"]),
-        "contact_probs": _rounded(full["contact_probs"]),
-        "pae": _rounded(full["token_pair_pae"], 1),
-        "token_chain_ids": token_chain.tolist(),
-        "token_res_ids": np.asarray(full["token_res_id"]).tolist(),
     }
 
 

@@ -13,7 +13,8 @@ RECEIPT = "result.json"
 RANKING = "ranking_scores.csv"
 MODEL = "model.cif"
 SUMMARY = "summary_confidences.json"
-CONFIDENCES = "confidences.json"
+# Its form gives it a suffix (pfold.results.confidences).
+CONFIDENCES = "confidences"
 # Of the configuration's `keep`.
 KEEP_ALL, KEEP_BEST = "all", "best"
 

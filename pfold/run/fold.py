@@ -157,7 +157,8 @@ class PassRunner:
         target = self.targets[planned.folder]
         for place in planned.places:
             written = replace(target, name=place.name)
-            best = write_result(self.paths.predictions / place.folder, written, samples, info, self.config.keep)[0]
+            folder, config = self.paths.predictions / place.folder, self.config
+            best = write_result(folder, written, samples, info, config.keep, config.confidences)[0]
             self.failures.clear(place.folder)
         logger.info(
             "%s: %d tokens, %d MSA rows, pLDDT %.1f, pTM %.2f, ranking score %.3f, %.1f s",

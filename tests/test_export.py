@@ -1,0 +1,110 @@
+"""Finished results in other programs' formats, read back by those programs' libraries."""
+
+import io
+import zipfile
+
+import gemmi
+import numpy as np
+import pandas as pd
+import pytest
+from biotite.structure.io import pdbx
+
+from pfold import cli, stages
+from pfold.export import FORMS, export_results
+from pfold.results.confidences import read_confidences
+from pfold.run import batch as batches
+from tests.runs import StandInModel, make_config, write_fasta
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    fasta = write_fasta(tmp_path / "p.fasta", a="MKTAYI", bad="MKTJ", b="GGGSW:GGGSW")
+    monkeypatch.setattr(batches, "load_model", lambda *_: StandInModel())
+    config = make_config(tmp_path, fasta)
+    stages.run_all(config)
+    return config.results
+
+
+def best_structure(results, name):
+    return gemmi.read_structure(str(results / f"predictions/{name}/{name}_model.cif"))
+
+
+@pytest.mark.parametrize(("form", "end"), [("mmcif", ".cif"), ("pdb", ".pdb")])
+def test_structures_have_the_same_atoms(results, tmp_path, form, end):
+    paths = export_results(results, form, tmp_path / "out")
+    assert {path.name for path in paths} == {f"a{end}", f"b{end}"}
+    for path in paths:
+        expected, found = best_structure(results, path.stem), gemmi.read_structure(str(path))
+        sites = [[(c.chain.name, c.residue.name, c.atom.name) for c in s[0].all()] for s in (expected, found)]
+        assert sites[0] == sites[1]
+        positions = [np.array([c.atom.pos.tolist() for c in s[0].all()]) for s in (expected, found)]
+        np.testing.assert_allclose(*positions, atol=1e-3)
+        assert [c.atom.b_iso for c in found[0].all()] == pytest.approx([50.0] * len(sites[0]))
+        assert "UNTRAINED WEIGHTS" in path.read_text()
+
+
+def test_binary_cif_has_every_category(results, tmp_path):
+    (path,) = export_results(results, "bcif", tmp_path / "out", ["b"])
+    text, binary = pdbx.CIFFile.read(results / "predictions/b/b_model.cif").block, pdbx.BinaryCIFFile.read(path).block
+    assert set(text) == set(binary)
+    numbers = ("id", "Cartn_x", "Cartn_y", "Cartn_z", "occupancy", "B_iso_or_equiv")
+    n_column = 0
+    for name, category in text.items():
+        for key, column in category.items():
+            kind = float if name == "atom_site" and key in numbers else str
+            assert column.as_array(kind).tolist() == binary[name][key].as_array(kind).tolist(), (name, key)
+            n_column += 1
+    assert n_column > 50
+    assert pdbx.get_structure(pdbx.BinaryCIFFile.read(path), model=1).array_length() > 50
+
+
+def test_sequences_carry_their_confidence(results, tmp_path):
+    (path,) = export_results(results, "fasta", tmp_path / "out")
+    lines = path.read_text().splitlines()
+    found = dict(zip(lines[::2], lines[1::2], strict=True))
+    assert {head.split()[0]: sequence for head, sequence in found.items()} == {
+        ">a|A": "MKTAYI",
+        ">b|A": "GGGSW",
+        ">b|B": "GGGSW",
+    }
+    assert all(" pLDDT=50.00 UNTRAINED WEIGHTS" in head for head in found)
+
+
+def test_confidences_of_one_form_become_those_of_the_other(results, tmp_path):
+    (compact,) = export_results(results, "compact", tmp_path / "out", ["a"])
+    assert compact.name == "a_confidences.npz"
+    original = results / "predictions/a/a_confidences.json"
+    values = read_confidences(compact)
+    assert "UNTRAINED" in values["remark"]
+    assert np.abs(values["pae"] - read_confidences(original)["pae"]).max() <= 0.125
+    # The compact file takes the place of the JSON in the result, and is made JSON again.
+    compact.replace(original.with_suffix(".npz"))
+    original.unlink()
+    (json_,) = export_results(results, "json", tmp_path / "out", ["a"])
+    again = read_confidences(json_)
+    assert list(again) == list(values)
+    assert np.abs(again["pae"] - values["pae"]).max() <= 0.05
+
+
+def test_an_archive_holds_the_best_samples_and_their_rows(results, tmp_path):
+    (path,) = export_results(results, "zip", tmp_path / "out", ["b"])
+    with zipfile.ZipFile(path) as archive:
+        assert set(archive.namelist()) == {
+            "summary.csv",
+            "pairs.csv",
+            "predictions/b/b_model.cif",
+            "predictions/b/b_summary_confidences.json",
+            "predictions/b/b_confidences.json",
+        }
+        assert set(pd.read_csv(io.BytesIO(archive.read("summary.csv"))).name) == {"b"}
+
+
+def test_the_command_says_what_it_wrote_and_what_it_can_not(results, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert cli.main(["export", "pdb", "a", "--results", str(results), "--output", str(out)]) == 0
+    assert capsys.readouterr().out == f"{out / 'a.pdb'}\n"
+    assert cli.main(["export", "pdb", "bad", "--results", str(results), "--output", str(out)]) == 3
+    assert "no finished target is named bad" in capsys.readouterr().err
+    assert cli.main(["export", "xyz", "--results", str(results), "--output", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert all(form in said for form in FORMS)
