@@ -67,7 +67,7 @@ class _SampleWriter:
         """Write a sample's files to a folder, their names behind a prefix."""
         target, info, plddt = self.target, self.info, sample.full_data["atom_plddt"]
         note = {"remark": UNTRAINED_REMARK} if info.untrained else {}
-        cif = format_mmcif(target, self.assembly, sample.coordinate, plddt, info.model, untrained=info.untrained)
+        cif = format_mmcif(target, self.assembly, sample.coordinate, plddt, info)
         (out / f"{prefix}{MODEL}").write_text(cif)
         pairs = sample.interfaces.matrices() | {"best_chain_pair": sample.interfaces.best()}
         summary = summary_confidences(sample, target) | pairs | note

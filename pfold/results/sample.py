@@ -27,7 +27,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class ResultInfo:
-    """What is recorded of a result besides its samples; seconds is the time the target took."""
+    """What is recorded of a result besides its samples.
+
+    seconds: the time the target took. databases: names of those that its alignments were searched in.
+    """
 
     result_id: str
     model: str
@@ -36,3 +39,4 @@ class ResultInfo:
     n_msa: int
     seconds: float
     settings: Mapping[str, Any]
+    databases: tuple[str, ...] = ()

@@ -1,13 +1,13 @@
 """Predicted structures as mmCIF."""
 
 import re
-from collections.abc import Sequence
 
 import gemmi
 import numpy as np
 
-from pfold import __version__
 from pfold.chem.types import Assembly, Chain, Residue
+from pfold.results.modelcif import add_confidence, add_provenance, add_schemes
+from pfold.results.sample import ResultInfo
 from pfold.targets.types import DNA, LIGAND, PROTEIN, RNA, Target
 
 UNTRAINED_REMARK = (
@@ -61,7 +61,9 @@ def _residue(residue: Residue, chain: Chain, number: int, position: np.ndarray, 
     else:
         added.entity_type, added.het_flag = _entity_type(chain), "H"
     for i, name in enumerate(residue.atom_name):
-        added.add_atom(_atom(str(name), str(residue.element[i]), position[i], plddt[i]))
+        # Those of standard residues go without saying.
+        charge = 0 if residue.is_standard else int(residue.charge[i])
+        added.add_atom(_atom(str(name), str(residue.element[i]), charge, position[i], plddt[i]))
     return added
 
 
@@ -71,9 +73,9 @@ def _entity_type(chain: Chain) -> gemmi.EntityType:
     return gemmi.EntityType.NonPolymer if len(chain.residues) == 1 else gemmi.EntityType.Branched
 
 
-def _atom(name: str, element: str, position: np.ndarray, plddt: float) -> gemmi.Atom:
+def _atom(name: str, element: str, charge: int, position: np.ndarray, plddt: float) -> gemmi.Atom:
     atom = gemmi.Atom()
-    atom.name, atom.element = name, gemmi.Element(element.capitalize())
+    atom.name, atom.element, atom.charge = name, gemmi.Element(element.capitalize()), charge
     atom.pos = gemmi.Position(*(round(float(x), 3) for x in position))
     atom.occ, atom.b_iso = 1.0, 100.0 * float(plddt)
     return atom
@@ -122,12 +124,12 @@ _GROUPS = (
 
 
 def format_mmcif(
-    target: Target, assembly: Assembly, coordinate: np.ndarray, atom_plddt: np.ndarray, model: str, *, untrained: bool
+    target: Target, assembly: Assembly, coordinate: np.ndarray, atom_plddt: np.ndarray, info: ResultInfo
 ) -> str:
     """The mmCIF text of one sample; arguments as `build_structure`.
 
-    assembly: the target's, built once for all samples. model: the model's name. untrained: say in title, remark and
-    software that the weights were stand-ins.
+    assembly: the target's, built once for all samples. info: of its result; title, remark and software say where the
+    weights were stand-ins.
     """
     document = gemmi.cif.Document()
     block = document.add_new_block(_block_name(target.name))
@@ -136,12 +138,15 @@ def format_mmcif(
     for group in _GROUPS:
         setattr(groups, group, True)
     structure.update_mmcif_block(block, groups)
-    _add_description(block, target, model, untrained=untrained)
+    _add_description(block, target, untrained=info.untrained)
     _add_components(block, assembly)
-    _add_confidence(block, assembly, atom_plddt)
+    add_schemes(block, target, assembly)
+    add_provenance(block, target, assembly, info)
+    add_confidence(block, assembly, atom_plddt)
     groups = gemmi.MmcifOutputGroups(False)
     groups.atoms = groups.group_pdb = True
     structure.update_mmcif_block(block, groups)
+    _complete_charges(block)
     return document.as_string(gemmi.cif.WriteOptions(gemmi.cif.Style.Pdbx))
 
 
@@ -162,8 +167,18 @@ def _block_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "_", name)
 
 
-def _add_description(block: gemmi.cif.Block, target: Target, model: str, *, untrained: bool) -> None:
-    """What the file is: title, remark, method and software."""
+def _complete_charges(block: gemmi.cif.Block) -> None:
+    """Charges of all atoms where one has any, else none: "?" is no charge to the programs that read the column."""
+    column = block.find_values("_atom_site.pdbx_formal_charge")
+    if all(value == "?" for value in column):
+        column.erase()
+    for row in range(len(column)):
+        if column[row] == "?":
+            column[row] = "0"
+
+
+def _add_description(block: gemmi.cif.Block, target: Target, *, untrained: bool) -> None:
+    """What the file is: title, remark and method."""
     title = f"Predicted structure of {target.name}"
     block.set_pair("_struct.entry_id", gemmi.cif.quote(target.name))
     block.set_pair("_struct.title", gemmi.cif.quote(f"{UNTRAINED_REMARK} {title}" if untrained else title))
@@ -172,9 +187,6 @@ def _add_description(block: gemmi.cif.Block, target: Target, model: str, *, untr
         block.set_pair("_database_PDB_remark.text", gemmi.cif.quote(UNTRAINED_REMARK))
     block.set_pair("_exptl.entry_id", gemmi.cif.quote(target.name))
     block.set_pair("_exptl.method", gemmi.cif.quote("THEORETICAL MODEL"))
-    software = block.init_loop("_software.", ["pdbx_ordinal", "name", "version", "classification", "description"])
-    weights = "untrained weights" if untrained else "published weights"
-    software.add_row(["1", "pfold", __version__, "prediction", gemmi.cif.quote(f"{model}, {weights}")])
 
 
 def _add_components(block: gemmi.cif.Block, assembly: Assembly) -> None:
@@ -182,29 +194,3 @@ def _add_components(block: gemmi.cif.Block, assembly: Assembly) -> None:
     loop = block.init_loop("_chem_comp.", ["id", "type"])
     for code in sorted(types):
         loop.add_row([code, gemmi.cif.quote(types[code])])
-
-
-def _add_confidence(block: gemmi.cif.Block, assembly: Assembly, atom_plddt: np.ndarray) -> None:
-    """Mean pLDDT of the model and of each residue, in the ModelCIF categories that viewers read."""
-    metric = block.init_loop("_ma_qa_metric.", ["id", "mode", "name", "software_group_id", "type"])
-    metric.add_row(["1", "global", "pLDDT", "1", "pLDDT"])
-    metric.add_row(["2", "local", "pLDDT", "1", "pLDDT"])
-    block.set_pair("_ma_qa_metric_global.ordinal_id", "1")
-    block.set_pair("_ma_qa_metric_global.metric_id", "1")
-    block.set_pair("_ma_qa_metric_global.metric_value", f"{100 * atom_plddt.mean():.2f}")
-    block.set_pair("_ma_qa_metric_global.model_id", "1")
-    columns = ["ordinal_id", "label_asym_id", "label_comp_id", "label_seq_id", "metric_id", "metric_value", "model_id"]
-    local = block.init_loop("_ma_qa_metric_local.", columns)
-    for ordinal, (chain_id, code, number, plddt) in enumerate(_residue_plddt(assembly, atom_plddt), start=1):
-        local.add_row([str(ordinal), chain_id, code, number, "2", f"{100 * plddt:.2f}", "1"])
-
-
-def _residue_plddt(assembly: Assembly, atom_plddt: np.ndarray) -> Sequence[tuple[str, str, str, float]]:
-    rows, start = [], 0
-    for chain in assembly.chains:
-        for number, residue in enumerate(chain.residues, start=1):
-            stop = start + len(residue.atom_name)
-            seq_id = str(number) if chain.kind in _POLYMER_TYPES else "."
-            rows.append((chain.id, residue.code, seq_id, float(atom_plddt[start:stop].mean())))
-            start = stop
-    return rows

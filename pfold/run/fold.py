@@ -31,7 +31,7 @@ from pfold.results.folder import write_result
 from pfold.results.sample import ResultInfo, Sample
 from pfold.run.attempt import Attempt
 from pfold.run.failures import Failure, FailureStore
-from pfold.run.identity import run_identity
+from pfold.run.identity import run_identity, searched_databases
 from pfold.run.inputs import embed_missing, planned_features
 from pfold.run.jobs import PlannedPrediction
 from pfold.run.paths import RunPaths
@@ -145,6 +145,7 @@ class PassRunner:
         )
 
     def _write(self, planned: PlannedPrediction, features: Features, samples: list[Sample], seconds: float) -> None:
+        target = self.targets[planned.folder]
         info = ResultInfo(
             result_id=planned.result_id,
             model=self.config.model.name,
@@ -153,8 +154,8 @@ class PassRunner:
             n_msa=distinct_rows(features["msa"]),
             seconds=seconds,
             settings=self.config.sampling() | {"seeds": list(planned.seeds)},
+            databases=searched_databases(target, self.config),
         )
-        target = self.targets[planned.folder]
         for place in planned.places:
             written = replace(target, name=place.name)
             folder, config = self.paths.predictions / place.folder, self.config

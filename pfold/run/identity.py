@@ -113,6 +113,17 @@ def searched_alignment(sequence: str, kind: str, run: RunIdentity) -> str:
     return alignment_id(sequence, run.search if kind == PROTEIN else run.rna_search)
 
 
+def searched_databases(target: Target, config: RunConfig) -> tuple[str, ...]:
+    """Names of the databases, or of the server, that a target's alignments are searched in."""
+    search, found = config.search, []
+    kinds = {entity.kind for entity in target.entities if needs_search(entity, config)}
+    if PROTEIN in kinds:
+        found += [path.name for path in search.databases] or [search.server]
+    if RNA in kinds:
+        found += [path.name for path in search.rna_databases]
+    return tuple(found)
+
+
 def require_planned(planned: str, now: str, what: str) -> None:
     """Raises ChangedError where what a job is to make has another identity now than when it was planned."""
     if planned != now:
