@@ -42,7 +42,9 @@ def build_parser() -> argparse.ArgumentParser:
         if name == "retry":
             command.add_argument("--reason", choices=REASONS, help="only targets that failed for this reason")
     _add_project(commands)
+    _add_query(commands)
     _add_export(commands)
+    _add_clean(commands)
     _add_convert(commands)
     _add_weights(commands)
     _add_plan_memory(commands)
@@ -121,6 +123,25 @@ def _add_project(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     run.add_argument("--config", type=Path, default=_default_config(), help="(default: %(default)s)")
     run.add_argument("--profile", default="local", help="name or folder of a Snakemake profile (default: %(default)s)")
     run.add_argument("arguments", nargs="*", metavar="-- ARGUMENT", help="Snakemake's own, such as: -- plan --dry-run")
+
+
+def _add_query(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "ask the tables summary, pairs, plan and targets in SQL"
+    query = commands.add_parser("query", help=what, description=what)
+    query.add_argument("sql", help='such as: "select name, iptm from summary where rank = 1 and iptm > 0.8"')
+    query.add_argument("--config", type=Path, default=_default_config(), help="(default: %(default)s)")
+    query.add_argument("--results", type=Path, help="a results folder, instead of --config")
+    query.add_argument("--csv", action="store_true", help="write CSV instead of a table to read")
+
+
+def _add_clean(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "list what no input needs any more: results, and with --stores features and alignments"
+    clean = commands.add_parser("clean", help=what, description=what)
+    configs = "configurations of the runs (default: %(default)s)"
+    clean.add_argument("configs", type=Path, nargs="*", default=[_default_config()], metavar="CONFIG", help=configs)
+    clean.add_argument("--delete", action="store_true", help="remove it")
+    stores = "also what lies in the stores; name the configurations of all runs that share them"
+    clean.add_argument("--stores", action="store_true", help=stores)
 
 
 def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -258,6 +279,17 @@ def _run_weights(args: argparse.Namespace) -> None:
             print(f"{name}\t{found}" if found else f"{name}\tnot fetched\t{settings.url}")
 
 
+def _run_clean(args: argparse.Namespace) -> None:
+    from pfold.stages import run_clean
+
+    leftovers = run_clean([load_config(path) for path in args.configs], delete=args.delete, stores=args.stores)
+    for leftover in leftovers:
+        print(f"{leftover.kind}\t{leftover.n_bytes}\t{leftover.path}")
+    mb = sum(leftover.n_bytes for leftover in leftovers) / 1e6
+    done = "removed" if args.delete else "not needed; --delete removes it"
+    print(f"{len(leftovers)} files and folders, {mb:.1f} MB: {done}", file=sys.stderr)
+
+
 def _run_stage(args: argparse.Namespace) -> None:
     from pfold import stages
 
@@ -314,6 +346,13 @@ def _run(args: argparse.Namespace) -> int:
         command = workflow_command(args.config, args.profile, args.arguments)
         # Snakemake takes this process's place, so that signals and exit codes are its own.
         os.execv(command[0], command)
+    elif args.command == "query":
+        from pfold.report.query import query_tables
+
+        found = query_tables(args.results or load_config(args.config).results, args.sql)
+        print(found.to_csv(index=False) if args.csv else found.to_string(index=False), end="" if args.csv else "\n")
+    elif args.command == "clean":
+        _run_clean(args)
     elif args.command == "export":
         from pfold.export import export_results
 

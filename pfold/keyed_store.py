@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +28,12 @@ class KeyedStore:
 
     def __contains__(self, key: str) -> bool:
         return _is_there(self.path(key))
+
+    def entries(self) -> Iterator[tuple[str, Path]]:
+        """Keys and files of all that is there, in order."""
+        for path in sorted(self.folder.glob(f"[0-9a-f][0-9a-f]/*{self.suffix}")):
+            if not path.name.startswith("."):
+                yield path.name.removesuffix(self.suffix), path
 
     def load(self, key: str, read: Callable[[Path], V], missing: str, remedy: str) -> V:
         """What `read` makes of the file of a key.

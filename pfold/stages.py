@@ -1,5 +1,6 @@
 """The stages of a run, one function each: what a rule of the workflow or a subcommand of `pfold` calls."""
 
+import contextlib
 import functools
 import logging
 import os
@@ -32,7 +33,8 @@ from pfold.msa.shard import search_shard
 from pfold.msa.store import AlignmentStore
 from pfold.report.page import write_report
 from pfold.report.status import format_status, run_progress
-from pfold.report.tables import check_failures, summarise, write_tables
+from pfold.report.tables import best_results, check_failures, summarise, write_tables
+from pfold.run.clean import Leftover, find_leftovers, remove_leftovers
 from pfold.run.failures import FailureStore
 from pfold.run.identity import check_databases, require_planned, run_identity, searched_alignment, weights_files
 from pfold.run.inputs import embed_missing, planned_features
@@ -273,6 +275,23 @@ def run_retry(config: RunConfig, reason: str | None = None) -> list[str]:
     return pardoned
 
 
+def run_clean(configs: Sequence[RunConfig], *, delete: bool, stores: bool) -> list[Leftover]:
+    """Find, and with `delete` remove, what no input of these runs needs any more (`pfold.run.clean`).
+
+    Target files that have changed are read anew. Raises RunningError where another run is at work in a results folder.
+    """
+    with contextlib.ExitStack() as held:
+        for config in configs:
+            held.enter_context(results_held(config.results))
+            settle_receipts(config)
+            if not RunPaths(config.results).stage_receipt(TARGETS).is_file():
+                run_targets(config)
+        leftovers = find_leftovers(configs, stores=stores)
+        if delete:
+            remove_leftovers(leftovers)
+    return leftovers
+
+
 def last_configuration(results: Path) -> RunConfig:
     """The configuration of the last run in a results folder. Raises PfoldError where there was none."""
     path = RunPaths(results).configuration
@@ -316,6 +335,8 @@ def _run_stages(config: RunConfig, cpus: int) -> None:
         except RetryableLeftError as error:
             left.append(str(error))
     run_summary(config)
+    for line in best_results(read_table(paths.summary, "write it with `pfold summary`")):
+        logger.info("%s", line)
     logger.info("results: %s", paths.summary.with_suffix(".csv"))
     if no_search:
         logger.warning("%s", NO_SEARCH)

@@ -202,6 +202,19 @@ def _rejection_row(rejection: Rejection) -> dict[str, Any]:
     return known | {"status": Status.REJECTED}
 
 
+def best_results(table: pd.DataFrame, count: int = 5) -> list[str]:
+    """A line for each of the best targets of a summary table, and one that says how many there are beside them."""
+    best = table[(table.status == Status.DONE) & (table["rank"] == 1)]
+    lines = []
+    for row in best.head(count).to_dict("records"):
+        scores = [f"ranking score {row['ranking_score']:.3f}", f"pLDDT {row['plddt']:.1f}", f"pTM {row['ptm']:.2f}"]
+        scores += [
+            f"{name} {row[key]:.2f}" for name, key in (("ipTM", "iptm"), ("ipSAE", "ipsae")) if pd.notna(row[key])
+        ]
+        lines.append(f"{row['name']}: {', '.join(scores)}: {row['structure']}")
+    return [*lines, f"and {len(best) - count} more in the table"] if len(best) > count else lines
+
+
 def check_failures(table: pd.DataFrame, max_failed: float) -> None:
     """Raises TooManyFailedError, naming targets and reasons, where more than this fraction was accepted but failed."""
     accepted = table[table.status != Status.REJECTED].drop_duplicates("folder")
