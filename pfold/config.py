@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from pfold.config_file import read_config
 from pfold.errors import ConfigError
 from pfold.msa.settings import SearchSettings
+from pfold.targets.pair_settings import PairSettings
 from pfold.templates.settings import TemplateSettings
 from pfold.weights.published import AUTO, UNTRAINED, ModelSettings, model_settings
 
@@ -35,6 +36,7 @@ class RunConfig:
     """A checked configuration; the keys of `config.schema.yaml` with the model's defaults filled in."""
 
     targets: tuple[str, ...]
+    pairs: PairSettings
     results: Path
     store: Path
     model: ModelSettings
@@ -116,8 +118,14 @@ def parse_config(raw: Mapping[str, Any], source: str = "the configuration") -> R
     if error is not None:
         raise ConfigError(f"{source}: {_explain(error)}")
     value = _with_defaults(dict(raw), config_schema())
-    if isinstance(value["targets"], str):
-        value["targets"] = [value["targets"]]
+    pairs = value["pairs"]
+    for holder, key in ((value, "targets"), (pairs, "baits"), (pairs, "preys")):
+        if isinstance(holder[key], str):
+            holder[key] = [holder[key]]
+    if not value["targets"] and not pairs["baits"]:
+        raise ConfigError(f"{source}: there is nothing to fold: name targets, or pairs.baits")
+    if not pairs["baits"] and (pairs["preys"] or pairs["table"]):
+        raise ConfigError(f"{source}: pairs.preys and pairs.table need pairs.baits")
     model = model_settings(value["model"])
     if max(value["buckets"]) < value["max_tokens"]:
         raise ConfigError(
@@ -132,6 +140,7 @@ def parse_config(raw: Mapping[str, Any], source: str = "the configuration") -> R
         )
     return RunConfig(
         targets=tuple(value["targets"]),
+        pairs=PairSettings(tuple(pairs["baits"]), tuple(pairs["preys"]), _path(pairs["table"])),
         results=results,
         store=Path(value["store"]) if value["store"] else results / "store",
         model=model,

@@ -11,6 +11,7 @@ from pfold.weights.published import AUTO, UNTRAINED
 
 # Keys that hold a path or a list of paths, and what they may say instead of one.
 _PATH_KEYS = ("targets", "results", "store", "weights", "esm_weights", "components", "environment")
+_PAIR_PATH_KEYS = ("baits", "preys", "table")
 _SEARCH_PATH_KEYS = ("databases", "rna_databases")
 _TEMPLATE_PATH_KEYS = ("seqres", "mmcif")
 _WORDS = (AUTO, UNTRAINED)
@@ -57,6 +58,9 @@ def with_paths(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """
     keys = dict(raw)
     _take_paths(keys, _PATH_KEYS, folder, "")
+    if isinstance(keys.get("pairs"), Mapping):
+        keys["pairs"] = pairs = dict(keys["pairs"])
+        _take_paths(pairs, _PAIR_PATH_KEYS, folder, "pairs.")
     search = keys.get("search")
     if isinstance(search, Mapping):
         keys["search"] = search = dict(search)

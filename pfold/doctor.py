@@ -11,7 +11,7 @@ from pfold.config import RunConfig
 from pfold.errors import PfoldError
 from pfold.inference.memory import GIB, Sizes, device_bytes, longest_target
 from pfold.run.identity import check_databases, database_files, weights_files
-from pfold.targets.read import target_files
+from pfold.run.sources import source_files
 
 # Less free space (bytes) than this where results or the store are is worth a complaint.
 _MIN_FREE = 2 * GIB
@@ -33,7 +33,7 @@ def inspect_machine(config: RunConfig) -> list[Finding]:
         ("device", lambda: _device(config)),
         ("operators", lambda: _operators(config)),
         ("memory", lambda: _memory(config)),
-        ("targets", lambda: _files(target_files(list(config.targets)))),
+        ("targets", lambda: _files(source_files(config))),
         ("weights", lambda: _weights(config)),
         ("databases", lambda: _databases(config)),
         ("results", lambda: _writable(config.results)),

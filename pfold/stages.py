@@ -58,9 +58,10 @@ from pfold.run.receipts import (
     summary_source,
     targets_source,
 )
+from pfold.run.sources import read_sources, source_files
 from pfold.targets.convert import write_protenix_json
 from pfold.targets.named_files import noting_files
-from pfold.targets.read import read_targets, target_files
+from pfold.targets.read import read_targets
 from pfold.targets.table import collect_targets, read_target_table, write_targets
 from pfold.targets.types import PROTEIN, RNA, Target
 
@@ -81,7 +82,7 @@ def begin_run(config: RunConfig) -> list[str]:
     """
     check_databases(config)
     weights_files(config)
-    target_files(list(config.targets))
+    source_files(config)
     if config.components is not None and not config.components.is_file():
         raise ConfigError(f"components: {config.components} does not exist")
     if not config.results.is_dir():
@@ -101,11 +102,13 @@ def run_targets(config: RunConfig) -> None:
     begin_stage(paths, TARGETS)
     write_json(paths.configuration, {"folder": os.getcwd(), "keys": config.keys})
     use_components(config.components)
-    files = target_files(list(config.targets))
+    files = source_files(config)
     # Taken before the files are read: one that changes meanwhile is read again by the next run.
     made_from, sources = targets_source(config), source_digests(files)
     with noting_files() as named:
-        records = collect_targets(files, functools.partial(_check_target, config=config), config.max_tokens)
+        records = collect_targets(
+            read_sources(config), functools.partial(_check_target, config=config), config.max_tokens
+        )
     write_targets(records, paths.targets)
     made = (paths.targets, paths.targets.with_suffix(".csv"))
     end_stage(paths, TARGETS, made_from, made, sources=source_digests(named) | sources)

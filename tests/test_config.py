@@ -34,7 +34,9 @@ def test_defaults_come_from_the_schema_and_the_model():
     [
         ({"targets": ["x"], "n_steps": 5}, 'the key "n_steps" is unknown; did you mean "n_step"?'),
         ({"targets": ["x"], "search": {"evalue": 1}}, 'the key "search.evalue" is unknown; did you mean "e_value"?'),
-        ({}, "'targets' is a required property"),
+        ({}, "there is nothing to fold: name targets, or pairs.baits"),
+        ({"pairs": {"preys": ["x"]}, "targets": ["x"]}, "pairs.preys and pairs.table need pairs.baits"),
+        ({"pairs": {"bait": ["x"]}}, 'the key "pairs.bait" is unknown; did you mean "baits"?'),
         ({"targets": ["x"], "n_step": "many"}, "\"n_step\": 'many' is not of type"),
         ({"targets": ["x"], "keep": "some"}, "\"keep\": 'some' is not one of"),
         ({"targets": ["x"], "search": {"max_hits": 0}}, '"search.max_hits": 0 is less than the minimum of 1'),
@@ -71,7 +73,7 @@ def test_files_that_can_not_be_read_are_named(tmp_path):
         ("targets: x\ntargets: y", 'line 2: the key "targets" stands there twice'),
         ("targets: ~nosuchuser/x.fasta", '"targets": ~nosuchuser/x.fasta'),
         ("- targets", "expected keys and values"),
-        ("targets: []", '"targets": [] '),
+        ("targets: []", "there is nothing to fold"),
     ],
 )
 def test_a_file_is_read_strictly(tmp_path, text, message):

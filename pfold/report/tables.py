@@ -38,6 +38,8 @@ NOT_FOLDED = (Status.FAILED, Status.MISSING)
 
 COLUMNS = (
     "name",
+    "bait",
+    "prey",
     "status",
     "reason",
     "rank",
@@ -69,7 +71,7 @@ COLUMNS = (
 
 
 # Of a pair of chains; the scores are those of both directions together.
-PAIR_COLUMNS = ("name", "chain_1", "chain_2", "iptm", "pae_min", *SCORES, "folder")
+PAIR_COLUMNS = ("name", "bait", "prey", "chain_1", "chain_2", "iptm", "pae_min", *SCORES, "folder")
 
 _INTEGERS = ("rank", "seed", "sample", "n_token", "n_chain", "n_msa", "bucket")
 _DIGITS = {"ranking_score": 4, "plddt": 2, "ptm": 4, "iptm": 4, "fraction_disordered": 4, "gpde": 2, "seconds": 2}
@@ -145,7 +147,9 @@ def _finished(paths: RunPaths, named: NamedTarget, result_id: str) -> dict[str, 
 def _pair_rows(named: NamedTarget, receipt: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """Rows of one target's pairs of chains; none without a result, or of one that an earlier version has written."""
     pairs = receipt.get("chain_pairs", []) if receipt else []
-    return [{"name": named.target.name, "folder": named.folder, **pair} for pair in pairs]
+    target = named.target
+    known = {"name": target.name, "bait": target.bait, "prey": target.prey, "folder": named.folder}
+    return [known | pair for pair in pairs]
 
 
 def target_rows(
@@ -155,6 +159,8 @@ def target_rows(
     target, paths = named.target, RunPaths(config.results)
     common = {
         "name": target.name,
+        "bait": target.bait,
+        "prey": target.prey,
         "folder": named.folder,
         "n_token": named.n_token,
         "n_chain": len(target.chain_ids),

@@ -21,7 +21,7 @@ from pfold.run.failures import FailureStore
 from pfold.run.identity import run_identity
 from pfold.run.jobs import FEATURES, PREDICT, SEARCH, read_batch, read_search_shard
 from pfold.run.paths import RunPaths
-from pfold.targets.read import target_files
+from pfold.run.sources import source_files
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def targets_source(config: RunConfig) -> str:
     """Hash of everything but the files' contents that the table of targets depends on."""
     components = file_digest(config.components) if config.components else ""
     uses = config.use_msa, config.use_rna_msa, config.use_templates
-    files = [str(path) for path in target_files(list(config.targets))]
+    files = [str(path) for path in source_files(config)]
     return digest(__version__, files, config.model.name, config.max_tokens, components, uses)
 
 

@@ -56,6 +56,8 @@ def target_from_json(text: str, name: str, source: str) -> Target:
         contacts=tuple(Contact(**_refs(c)) for c in content.get("contacts", ())),
         pockets=tuple(_pocket(p) for p in content.get("pockets", ())),
         components=content.get("components", ""),
+        bait=content.get("bait", ""),
+        prey=content.get("prey", ""),
     )
 
 

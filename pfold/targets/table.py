@@ -10,7 +10,6 @@ import pandas as pd
 
 from pfold.files import read_table, write_table
 from pfold.targets.names import folder_names
-from pfold.targets.read import read_records
 from pfold.targets.rejected import rejected
 from pfold.targets.serial import target_from_json, target_to_json
 from pfold.targets.types import Rejection, Target
@@ -47,22 +46,23 @@ class Counted:
 Record = Counted | Rejection
 
 
-def collect_targets(files: Iterable[Path], count_tokens: Callable[[Target], int], max_tokens: int) -> list[Record]:
-    """All records of the files in order; what can't be folded becomes a rejection.
+def collect_targets(
+    found: Iterable[Target | Rejection], count_tokens: Callable[[Target], int], max_tokens: int
+) -> list[Record]:
+    """All records that were read, in order; what can't be folded becomes a rejection.
 
     count_tokens: the number of tokens of a target, or an InputError for one that can't be built. Whatever a record
     raises is its own rejection. Names used twice and targets over max_tokens are rejected too.
     """
     records: list[Record] = []
     first: dict[str, str] = {}
-    for file in files:
-        for read in read_records(file):
-            record = _check(read, first.get(read.name), count_tokens, max_tokens) if isinstance(read, Target) else read
-            if isinstance(record, Counted):
-                first[record.target.name] = record.target.source
-            else:
-                logger.warning("rejected: %s: %s", record.source, record.reason)
-            records.append(record)
+    for read in found:
+        record = _check(read, first.get(read.name), count_tokens, max_tokens) if isinstance(read, Target) else read
+        if isinstance(record, Counted):
+            first[record.target.name] = record.target.source
+        else:
+            logger.warning("rejected: %s: %s", record.source, record.reason)
+        records.append(record)
     return records
 
 

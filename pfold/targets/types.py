@@ -123,6 +123,8 @@ class Target:
     contacts: tuple[Contact, ...] = ()
     pockets: tuple[Pocket, ...] = ()
     components: str = ""  # the user's own CCD components for this target, as mmCIF text
+    bait: str = ""  # of a screen's complex: names of what it was joined from
+    prey: str = ""
 
     @property
     def id(self) -> str:

@@ -148,7 +148,7 @@ def check_file(name, content):
         path = Path(folder) / name
         path.write_bytes(content)
         try:
-            records = collect_targets([path], count_tokens, max_tokens=300)
+            records = collect_targets(read_records(path), count_tokens, max_tokens=300)
         finally:
             logger.removeHandler(watch)
         assert not watch.errors, watch.errors

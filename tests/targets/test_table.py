@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from pfold.features.tokens import count_tokens
+from pfold.targets.read import read_records
 from pfold.targets.table import collect_targets, read_target_table, write_targets
 from pfold.targets.types import Rejection
 
@@ -8,7 +9,7 @@ from pfold.targets.types import Rejection
 def test_duplicates_and_long_targets_are_rejected_and_the_table_round_trips(tmp_path):
     path = tmp_path / "p.fasta"
     path.write_text(">a\nMKT:MKT\n>a\nGGG\n>long\n" + "M" * 50 + "\n")
-    records = collect_targets([path], count_tokens, max_tokens=49)
+    records = collect_targets(read_records(path), count_tokens, max_tokens=49)
     reasons = [r.reason for r in records if isinstance(r, Rejection)]
     assert f'the name is used before, by {path}, record 1 ("a"), line 1' in reasons[0]
     assert "50 tokens are over the limit of 49 (max_tokens in the configuration)" in reasons[1]
@@ -22,7 +23,9 @@ def test_duplicates_and_long_targets_are_rejected_and_the_table_round_trips(tmp_
 
 
 def test_demo_proteome_is_accepted():
-    records = collect_targets([Path(__file__).parents[2] / "config/demo/proteome.fasta"], count_tokens, 2048)
+    records = collect_targets(
+        read_records(Path(__file__).parents[2] / "config/demo/proteome.fasta"), count_tokens, 2048
+    )
     assert len(records) == 12
     assert not [r for r in records if isinstance(r, Rejection)]
     counts = {r.target.name: [e.count for e in r.target.entities] for r in records}
