@@ -55,7 +55,10 @@ class PlannedFeatures:
 
 @dataclass(frozen=True)
 class PlannedSearch:
-    """A sequence that is to be searched; kind: PROTEIN or RNA; name: the first target that has it."""
+    """A sequence that is to be searched.
+
+    kind: PROTEIN or RNA. name: the first target that has it, and of a complex its chains there, for the log.
+    """
 
     alignment_id: str
     sequence: str

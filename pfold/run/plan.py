@@ -47,7 +47,7 @@ from pfold.run.jobs import (
 from pfold.run.paths import RunPaths
 from pfold.run.resources import predict_resources, predicted_minutes, shard_resources
 from pfold.targets.table import NamedTarget, read_target_table
-from pfold.targets.types import Rejection
+from pfold.targets.types import Entity, Rejection, Target
 
 logger = logging.getLogger(__name__)
 
@@ -257,12 +257,17 @@ def _write_search_shards(planned: Sequence[PlannedTarget], config: RunConfig, pa
     for p in planned:
         for entity, key in zip(p.named.target.entities, p.alignments, strict=True):
             if needs_search(entity, config) and key not in items and key not in store:
-                items[key] = PlannedSearch(key, entity.sequence, entity.kind, p.named.target.name)
+                items[key] = PlannedSearch(key, entity.sequence, entity.kind, _label(p.named.target, entity))
     shard_of = _cut(list(items), config.batch.shard_size)
     for shard, keys in _by_shard(shard_of).items():
         asked = shard_resources(config, SEARCH, len(keys))
         _write(SEARCH, shard, SearchShard((), asked, tuple(items[key] for key in keys)), paths)
     return shard_of
+
+
+def _label(target: Target, entity: Entity) -> str:
+    """What a search is called in the log: the target, and of a complex the chains."""
+    return target.name if len(target.chain_ids) == 1 else f"{target.name}, chain {', '.join(entity.ids)}"
 
 
 def _write_features_shards(

@@ -114,7 +114,8 @@ class _Server(http.server.BaseHTTPRequestHandler):
 
     submissions: ClassVar[list[str]] = []
     answers: ClassVar[list[str]] = []
-    fail_download: ClassVar[bool] = False
+    fail_download: ClassVar[int] = 0
+    n_download: ClassVar[int] = 0
     status: ClassVar[str] = "COMPLETE"
 
     def _json(self, content: dict) -> None:
@@ -136,7 +137,8 @@ class _Server(http.server.BaseHTTPRequestHandler):
         if self.path.startswith("/ticket/"):
             self._json({"id": "ticket1", "status": self.status})
         elif self.fail_download:
-            self._send(b"", 500)
+            _Server.n_download += 1
+            self._send(b"", self.fail_download)
         else:
             self._send(_archive(self.submissions[-1]))
 
@@ -162,7 +164,7 @@ def _archive(fasta: str) -> bytes:
 def server():
     _Server.submissions.clear()
     _Server.answers[:] = []
-    _Server.fail_download, _Server.status = False, "COMPLETE"
+    _Server.fail_download, _Server.n_download, _Server.status = 0, 0, "COMPLETE"
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Server) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield SearchSettings("colabfold_server", server=f"http://127.0.0.1:{running.server_port}")
@@ -181,11 +183,11 @@ def test_a_server_is_waited_for_and_its_answer_read(tmp_path, server):
 
 
 def test_an_interrupted_search_asks_for_the_same_job_again(tmp_path, server):
-    _Server.fail_download = True
+    _Server.fail_download = 500
     with pytest.raises(SearchError, match="the next run goes on from there"):
         ask({"a": "MKTAYI"}, server, tmp_path, lambda _: None)
     assert len(list(tmp_path.iterdir())) == 1
-    _Server.fail_download = False
+    _Server.fail_download = 0
     alignments = ask({"a": "MKTAYI"}, server, tmp_path, lambda _: None)
     assert len(alignments["a"]) == 2
     assert len(_Server.submissions) == 1
@@ -204,6 +206,33 @@ def test_what_a_server_says_is_told(tmp_path, server):
     _Server.status = "ERROR"
     with pytest.raises(SearchError, match="job ticket1 ended as ERROR"):
         ask({"a": "MKTAYI"}, server, tmp_path, lambda _: None)
+
+
+def test_waiting_is_said_and_an_unreachable_server_at_once(tmp_path, server, caplog):
+    caplog.set_level("INFO", "pfold")
+    polls: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        polls.append(seconds)
+        _Server.status = "COMPLETE" if len(polls) > 13 else "RUNNING"
+
+    ask({"a": "MKTAYI"}, server, tmp_path, sleep)
+    said = [record.message for record in caplog.records if "waiting" in record.message]
+    assert [message.split("; ")[1] for message in said] == [f"waiting, {n} minutes so far" for n in (0, 1, 2)]
+
+    caplog.clear()
+    gone = SearchSettings("colabfold_server", server="http://127.0.0.1:9")
+    with pytest.raises(SearchError, match="can't be reached"):
+        ask({"a": "MKTAYI"}, gone, tmp_path, lambda _: None)
+    assert "can't be reached" in caplog.records[0].message
+    assert "attempt 1 of 5, asked again in 30 s" in caplog.records[0].message
+
+
+def test_a_server_that_does_not_know_the_request_is_not_asked_again(tmp_path, server):
+    _Server.fail_download = 404
+    with pytest.raises(SearchError, match=r"refused the request \(HTTP Error 404.*check search.server"):
+        ask({"a": "MKTAYI"}, server, tmp_path, lambda _: None)
+    assert _Server.n_download == 1
 
 
 def test_no_sequence_is_sent_unless_a_server_is_named():

@@ -26,7 +26,11 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 10.0
 RETRY_SECONDS = 30.0
 TIMEOUT_SECONDS = 60.0
+# Questions after a job between two lines of the log that say so.
+POLLS_A_LINE = 6
 MAX_RETRIES = 5
+# HTTP's status for a client that asks too often.
+TOO_MANY = 429
 # Queries are numbered from here in a request, as the server's answers number them.
 FIRST_QUERY = 101
 # Most sequences of a request.
@@ -102,7 +106,12 @@ def _ticket(note: Path, server: str, sequences: list[str], sleep: Callable[[floa
         ticket = str(answer["id"])
         write_json(note, {"id": ticket, "server": server})
         logger.info("%s: job %s with %d sequences", server, ticket, len(sequences))
+    n_poll = 0
     while answer.get("status") in ("PENDING", "RUNNING", "UNKNOWN"):
+        if n_poll % POLLS_A_LINE == 0:
+            waited = n_poll * POLL_SECONDS / 60
+            logger.info("%s: job %s is %s; waiting, %.0f minutes so far", server, ticket, answer["status"], waited)
+        n_poll += 1
         sleep(POLL_SECONDS)
         answer = _ask(f"{server}/ticket/{ticket}", None, sleep)
     if answer.get("status") != "COMPLETE":
@@ -142,11 +151,15 @@ def _request(url: str, form: Mapping[str, str] | None, sleep: Callable[[float], 
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
                 return bytes(response.read())
         except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            if isinstance(error, urllib.error.HTTPError) and error.code in range(400, 500) and error.code != TOO_MANY:
+                raise SearchError(f"{url} refused the request ({error}); check search.server") from None
             if attempt == MAX_RETRIES:
                 raise SearchError(
                     f"{url} can't be reached ({error}). What was found is kept, and the next run goes on from there. "
                     "Behind a proxy set HTTPS_PROXY; without a network use a local search"
                 ) from None
+            again = f"asked again in {RETRY_SECONDS:.0f} s"
+            logger.warning("%s can't be reached (%s); attempt %d of %d, %s", url, error, attempt, MAX_RETRIES, again)
             sleep(RETRY_SECONDS)
     raise AssertionError("unreachable")
 
