@@ -147,7 +147,7 @@ def _add_clean(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     what = "write finished results in other programs' formats: the best sample of each target"
     export = commands.add_parser("export", help=what, description=what)
-    export.add_argument("form", help="mmcif, pdb, bcif, fasta, json or compact (confidences), or zip")
+    export.add_argument("form", help="mmcif, pdb, bcif, fasta, json or compact (confidences), zip, or modelarchive")
     export.add_argument("names", nargs="*", metavar="NAME", help="names of targets (default: all that are done)")
     export.add_argument("--config", type=Path, default=_default_config(), help="(default: %(default)s)")
     export.add_argument("--results", type=Path, help="a results folder, instead of --config")
@@ -354,7 +354,7 @@ def _run(args: argparse.Namespace) -> int:
     elif args.command == "clean":
         _run_clean(args)
     elif args.command == "export":
-        from pfold.export import export_results
+        from pfold.export.forms import export_results
 
         for path in export_results(
             args.results or load_config(args.config).results, args.form, args.output, args.names

@@ -4,13 +4,15 @@ import io
 import zipfile
 
 import gemmi
+import modelcif.reader
 import numpy as np
 import pandas as pd
 import pytest
 from biotite.structure.io import pdbx
 
 from pfold import cli, stages
-from pfold.export import FORMS, export_results
+from pfold.export.forms import FORMS, export_results
+from pfold.export.modelarchive import residue_pae
 from pfold.results.confidences import read_confidences
 from pfold.run import batch as batches
 from tests.runs import StandInModel, make_config, write_fasta
@@ -97,6 +99,44 @@ def test_an_archive_holds_the_best_samples_and_their_rows(results, tmp_path):
             "predictions/b/b_confidences.json",
         }
         assert set(pd.read_csv(io.BytesIO(archive.read("summary.csv"))).name) == {"b"}
+
+
+def test_modelarchive_gets_the_pae_in_a_file_that_the_model_names(results, tmp_path):
+    model, archive = export_results(results, "modelarchive", tmp_path / "out", ["b"])
+    assert (model.name, archive.name) == ("b.cif", "b_associated.zip")
+    with zipfile.ZipFile(archive) as files:
+        (name,) = files.namelist()
+        text = files.read(name).decode()
+        files.extractall(tmp_path / "out")
+    loop = (
+        gemmi.cif.read_string(text)
+        .sole_block()
+        .find(
+            "_ma_qa_metric_local_pairwise.",
+            ["label_asym_id_1", "label_seq_id_1", "label_asym_id_2", "label_seq_id_2", "metric_value"],
+        )
+    )
+    assert len(loop) == 10 * 10
+    pae = read_confidences(results / "predictions/b/b_confidences.json")["pae"]
+    assert list(loop[12])[:4] == ["A", "2", "A", "3"]
+    assert float(loop[12][4]) == pytest.approx(pae[1, 2])
+    # The reader of ModelCIF finds the file by what the model says of it.
+    with model.open() as file:
+        (system,) = modelcif.reader.read(file)
+    (repository,) = system.repositories
+    (found,) = repository.files
+    assert found.path == archive.name
+    assert [inner.path for inner in found.files] == [name]
+
+
+def test_a_modified_residue_has_the_mean_pae_of_its_atoms():
+    confidences = {
+        "token_chain_ids": np.array(["A", "A", "A", "L"]),
+        "token_res_ids": np.array([1, 2, 2, 1]),
+        "pae": np.array([[0.0, 2, 4, 9], [1, 0, 2, 9], [3, 2, 0, 9], [9, 9, 9, 0]]),
+    }
+    found = residue_pae(confidences, [("A", 1), ("A", 2)])
+    np.testing.assert_allclose(found, [[0, 3], [2, 1]])
 
 
 def test_the_command_says_what_it_wrote_and_what_it_can_not(results, tmp_path, capsys):

@@ -14,6 +14,7 @@ import pandas as pd
 from biotite.structure.io import pdbx
 
 from pfold.errors import ConfigError, InputError
+from pfold.export.modelarchive import write_modelarchive
 from pfold.files import atomic_file, read_table
 from pfold.results.confidences import COMPACT, JSON, confidences_file, read_confidences, write_confidences
 from pfold.results.layout import CONFIDENCES, SUMMARY, best_prefix, best_structure
@@ -171,6 +172,17 @@ def _write_zip(finished: list[Finished], results: Path, output: Path) -> list[Pa
     return [output / ARCHIVE]
 
 
+def _write_modelarchive(finished: list[Finished], results: Path, output: Path) -> list[Path]:
+    """Two files a target: the model, and the archive of its PAE."""
+    return [
+        path
+        for target in finished
+        for path in write_modelarchive(
+            target.structure, read_confidences(target.confidences), output / target.folder.name
+        )
+    ]
+
+
 # What `pfold export` can write.
 FORMS: dict[str, Callable[[list[Finished], Path, Path], list[Path]]] = {
     "mmcif": _each(".cif", _write_mmcif),
@@ -180,4 +192,5 @@ FORMS: dict[str, Callable[[list[Finished], Path, Path], list[Path]]] = {
     "json": _each("_confidences.json", _write_json),
     "compact": _each("_confidences.npz", _write_compact),
     "zip": _write_zip,
+    "modelarchive": _write_modelarchive,
 }

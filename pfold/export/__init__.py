@@ -1,0 +1,1 @@
+"""Finished results in other programs' formats."""
