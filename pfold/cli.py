@@ -137,7 +137,7 @@ def _add_query(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _add_clean(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     what = "list what no input needs any more: results, and with --stores features and alignments"
     clean = commands.add_parser("clean", help=what, description=what)
-    configs = "configurations of the runs (default: %(default)s)"
+    configs = f"configurations of the runs (default: {_default_config()})"
     clean.add_argument("configs", type=Path, nargs="*", default=[_default_config()], metavar="CONFIG", help=configs)
     clean.add_argument("--delete", action="store_true", help="remove it")
     stores = "also what lies in the stores; name the configurations of all runs that share them"

@@ -34,6 +34,7 @@ from pfold.msa.store import AlignmentStore
 from pfold.report.page import write_report
 from pfold.report.status import format_status, run_progress
 from pfold.report.tables import best_results, check_failures, summarise, write_tables
+from pfold.results.structure import UNTRAINED_REMARK
 from pfold.run.clean import Leftover, find_leftovers, remove_leftovers
 from pfold.run.failures import FailureStore
 from pfold.run.identity import check_databases, require_planned, run_identity, searched_alignment, weights_files
@@ -341,6 +342,8 @@ def _run_stages(config: RunConfig, cpus: int) -> None:
     for line in best_results(read_table(paths.summary, "write it with `pfold summary`")):
         logger.info("%s", line)
     logger.info("results: %s", paths.summary.with_suffix(".csv"))
+    if config.untrained:
+        logger.warning("%s", UNTRAINED_REMARK)
     if no_search:
         logger.warning("%s", NO_SEARCH)
     if left:
