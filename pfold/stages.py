@@ -341,9 +341,9 @@ def _run_stages(config: RunConfig, cpus: int) -> None:
     run_summary(config)
     for line in best_results(read_table(paths.summary, "write it with `pfold summary`")):
         logger.info("%s", line)
-    logger.info("results: %s", paths.summary.with_suffix(".csv"))
     if config.untrained:
         logger.warning("%s", UNTRAINED_REMARK)
+    logger.info("results: %s", paths.summary.with_suffix(".csv"))
     if no_search:
         logger.warning("%s", NO_SEARCH)
     if left:
