@@ -15,7 +15,7 @@ from pfold.results.sample import ResultInfo
 from pfold.targets.types import POLYMERS, Target
 
 # Numbers of the model's own data, behind those of the entities that are modelled.
-_MODEL_ID = ASSEMBLY_ID = PROTOCOL_ID = SOFTWARE_GROUP = PARAMETER_GROUP = "1"
+_MODEL_ID = _ASSEMBLY_ID = _PROTOCOL_ID = _SOFTWARE_GROUP = _PARAMETER_GROUP = "1"
 _TARGET_GROUP, _DATABASE_GROUP, _MODEL_GROUP = "1", "2", "3"
 
 
@@ -23,23 +23,15 @@ def add_schemes(block: gemmi.cif.Block, target: Target, assembly: Assembly) -> N
     """The residues of polymers, ligands and branched ligands as PDBx lists them."""
     _add_polymers(block, assembly)
     _add_branched(block, target, assembly)
-    columns = [
-        "asym_id",
-        "entity_id",
-        "mon_id",
-        "ndb_seq_num",
-        "pdb_seq_num",
-        "auth_seq_num",
-        "pdb_mon_id",
-        "auth_mon_id",
-    ]
+    columns = ["asym_id", "entity_id", "mon_id", "ndb_seq_num", "pdb_seq_num", "auth_seq_num"]
+    columns += ["pdb_mon_id", "auth_mon_id", "pdb_strand_id", "pdb_ins_code"]
     rows = [
         [chain.id, _entity(chain), residue.code, "1", "1", "1", residue.code, residue.code, chain.id, "."]
         for chain in assembly.chains
         if chain.kind not in POLYMERS and len(chain.residues) == 1
         for residue in chain.residues
     ]
-    _loop(block, "_pdbx_nonpoly_scheme.", [*columns, "pdb_strand_id", "pdb_ins_code"], rows)
+    _loop(block, "_pdbx_nonpoly_scheme.", columns, rows)
 
 
 def add_provenance(block: gemmi.cif.Block, target: Target, assembly: Assembly, info: ResultInfo) -> None:
@@ -49,14 +41,14 @@ def add_provenance(block: gemmi.cif.Block, target: Target, assembly: Assembly, i
     _add_steps(block, info)
     _add_assembly(block, assembly)
     columns = ["ordinal_id", "model_id", "model_group_id", "model_name", "assembly_id", "data_id", "model_type"]
-    row = ["1", _MODEL_ID, "1", "Best sample", ASSEMBLY_ID, _model_data(target), "Ab initio model"]
+    row = ["1", _MODEL_ID, "1", "Predicted structure", _ASSEMBLY_ID, _model_data(target), "Ab initio model"]
     _loop(block, "_ma_model_list.", columns, [row])
 
 
 def add_confidence(block: gemmi.cif.Block, assembly: Assembly, atom_plddt: np.ndarray) -> None:
     """Mean pLDDT of the model and of each residue (0 to 100).  atom_plddt [N_atom] in 0..1."""
     columns = ["id", "mode", "name", "software_group_id", "type"]
-    modes = [[number, mode, "pLDDT", SOFTWARE_GROUP, "pLDDT"] for number, mode in (("1", "global"), ("2", "local"))]
+    modes = [[number, mode, "pLDDT", _SOFTWARE_GROUP, "pLDDT"] for number, mode in (("1", "global"), ("2", "local"))]
     _loop(block, "_ma_qa_metric.", columns, modes)
     columns = ["ordinal_id", "metric_id", "metric_value", "model_id"]
     _loop(block, "_ma_qa_metric_global.", columns, [["1", "1", f"{100 * atom_plddt.mean():.2f}", _MODEL_ID]])
@@ -178,10 +170,10 @@ def _add_software(block: gemmi.cif.Block, info: ResultInfo) -> None:
     columns = ["pdbx_ordinal", "name", "version", "classification", "description"]
     _loop(block, "_software.", columns, [["1", "pfold", __version__, "prediction", f"{info.model}, {weights}"]])
     columns = ["ordinal_id", "group_id", "software_id", "parameter_group_id"]
-    _loop(block, "_ma_software_group.", columns, [["1", SOFTWARE_GROUP, "1", PARAMETER_GROUP]])
+    _loop(block, "_ma_software_group.", columns, [["1", _SOFTWARE_GROUP, "1", _PARAMETER_GROUP]])
     kinds = {int: "integer", float: "float", bool: "boolean"}
     rows = [
-        [str(i), PARAMETER_GROUP, kinds.get(type(value), "string"), name, str(value)]
+        [str(i), _PARAMETER_GROUP, kinds.get(type(value), "string"), name, str(value)]
         for i, (name, value) in enumerate(sorted(info.settings.items()), start=1)
     ]
     columns = ["parameter_id", "group_id", "data_type", "name", "value"]
@@ -198,7 +190,7 @@ def _add_steps(block: gemmi.cif.Block, info: ResultInfo) -> None:
     columns = ["ordinal_id", "protocol_id", "step_id", "method_type", "step_name", "software_group_id"]
     columns += ["input_data_group_id", "output_data_group_id"]
     rows = [
-        [str(i), PROTOCOL_ID, str(i), kind, name, SOFTWARE_GROUP, read, made]
+        [str(i), _PROTOCOL_ID, str(i), kind, name, _SOFTWARE_GROUP, read, made]
         for i, (kind, name, read, made) in enumerate(steps, start=1)
     ]
     _loop(block, "_ma_protocol_step.", columns, rows)
@@ -207,11 +199,11 @@ def _add_steps(block: gemmi.cif.Block, info: ResultInfo) -> None:
 def _add_assembly(block: gemmi.cif.Block, assembly: Assembly) -> None:
     """All chains together, as ModelCIF has them, and as viewers look for them in PDBx."""
     columns = ["assembly_id", "assembly_name", "assembly_description"]
-    _loop(block, "_ma_struct_assembly_details.", columns, [[ASSEMBLY_ID, "Complete", "All chains of the target"]])
+    _loop(block, "_ma_struct_assembly_details.", columns, [[_ASSEMBLY_ID, "Complete", "All chains of the target"]])
     rows: list[list[str]] = []
     for chain in assembly.chains:
         ends = ("1", str(len(chain.residues))) if chain.kind in POLYMERS else (".", ".")
-        rows.append([str(len(rows) + 1), ASSEMBLY_ID, _entity(chain), chain.id, *ends])
+        rows.append([str(len(rows) + 1), _ASSEMBLY_ID, _entity(chain), chain.id, *ends])
     columns = ["ordinal_id", "assembly_id", "entity_id", "asym_id", "seq_id_begin", "seq_id_end"]
     _loop(block, "_ma_struct_assembly.", columns, rows)
     columns = ["id", "details", "method_details", "oligomeric_details", "oligomeric_count"]
