@@ -28,11 +28,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_fold(commands)
     for name, what, argument in _STAGES:
         command = commands.add_parser(name, help=what, description=what)
-        command.add_argument("--config", type=Path, default=_default_config(), help="(default: %(default)s)")
         if name in _OF_RESULTS:
-            command.add_argument(
-                "--results", type=Path, help="a results folder, of `pfold fold` too, instead of --config"
-            )
+            _add_run(command)
+        else:
+            command.add_argument("--config", type=Path, default=_default_config(), help="(default: %(default)s)")
         if argument:
             command.add_argument(argument, help=f"name of the {argument}, from the plan")
         if name == "search":
@@ -49,6 +48,16 @@ def build_parser() -> argparse.ArgumentParser:
     _add_weights(commands)
     _add_plan_memory(commands)
     return parser
+
+
+def _add_run(command: argparse.ArgumentParser) -> None:
+    """Options that name a run: by its configuration, or by its results folder alone."""
+    command.add_argument("--config", type=Path, default=_default_config(), help="(default: %(default)s)")
+    command.add_argument("--results", type=Path, help="a results folder, of `pfold fold` too, instead of --config")
+
+
+def _results_of(args: argparse.Namespace) -> Path:
+    return args.results or load_config(args.config).results
 
 
 def _default_config() -> Path:
@@ -129,8 +138,7 @@ def _add_query(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     what = "ask the tables summary, pairs, plan and targets in SQL"
     query = commands.add_parser("query", help=what, description=what)
     query.add_argument("sql", help='such as: "select name, iptm from summary where rank = 1 and iptm > 0.8"')
-    query.add_argument("--config", type=Path, default=_default_config(), help="(default: %(default)s)")
-    query.add_argument("--results", type=Path, help="a results folder, instead of --config")
+    _add_run(query)
     query.add_argument("--csv", action="store_true", help="write CSV instead of a table to read")
 
 
@@ -149,8 +157,7 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     export = commands.add_parser("export", help=what, description=what)
     export.add_argument("form", help="mmcif, pdb, bcif, fasta, json or compact (confidences), zip, or modelarchive")
     export.add_argument("names", nargs="*", metavar="NAME", help="names of targets (default: all that are done)")
-    export.add_argument("--config", type=Path, default=_default_config(), help="(default: %(default)s)")
-    export.add_argument("--results", type=Path, help="a results folder, instead of --config")
+    _add_run(export)
     export.add_argument("--output", type=Path, default=Path("export"), help="folder to write to (default: %(default)s)")
 
 
@@ -349,16 +356,14 @@ def _run(args: argparse.Namespace) -> int:
     elif args.command == "query":
         from pfold.report.query import query_tables
 
-        found = query_tables(args.results or load_config(args.config).results, args.sql)
+        found = query_tables(_results_of(args), args.sql)
         print(found.to_csv(index=False) if args.csv else found.to_string(index=False), end="" if args.csv else "\n")
     elif args.command == "clean":
         _run_clean(args)
     elif args.command == "export":
         from pfold.export.forms import export_results
 
-        for path in export_results(
-            args.results or load_config(args.config).results, args.form, args.output, args.names
-        ):
+        for path in export_results(_results_of(args), args.form, args.output, args.names):
             print(path)
     elif args.command == "weights":
         _run_weights(args)

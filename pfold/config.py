@@ -118,13 +118,11 @@ def parse_config(raw: Mapping[str, Any], source: str = "the configuration") -> R
     if error is not None:
         raise ConfigError(f"{source}: {_explain(error)}")
     value = _with_defaults(dict(raw), config_schema())
-    pairs = value["pairs"]
-    for holder, key in ((value, "targets"), (pairs, "baits"), (pairs, "preys")):
-        if isinstance(holder[key], str):
-            holder[key] = [holder[key]]
-    if not value["targets"] and not pairs["baits"]:
+    targets, pairs = _listed(value["targets"]), value["pairs"]
+    screen = PairSettings(_listed(pairs["baits"]), _listed(pairs["preys"]), _path(pairs["table"]))
+    if not targets and not screen.baits:
         raise ConfigError(f"{source}: there is nothing to fold: name targets, or pairs.baits")
-    if not pairs["baits"] and (pairs["preys"] or pairs["table"]):
+    if not screen.baits and (screen.preys or screen.table):
         raise ConfigError(f"{source}: pairs.preys and pairs.table need pairs.baits")
     model = model_settings(value["model"])
     if max(value["buckets"]) < value["max_tokens"]:
@@ -139,8 +137,8 @@ def parse_config(raw: Mapping[str, Any], source: str = "the configuration") -> R
             f"{source}: use_templates is true, but {model.name} takes no templates; use a v1.0.0 or v2 model"
         )
     return RunConfig(
-        targets=tuple(value["targets"]),
-        pairs=PairSettings(tuple(pairs["baits"]), tuple(pairs["preys"]), _path(pairs["table"])),
+        targets=targets,
+        pairs=screen,
         results=results,
         store=Path(value["store"]) if value["store"] else results / "store",
         model=model,
@@ -208,6 +206,11 @@ def _template_settings(templates: Mapping[str, Any], source: str) -> TemplateSet
 
 def _importance(error: ValidationError) -> tuple[bool, list[str]]:
     return error.validator != "additionalProperties", [str(part) for part in error.absolute_path]
+
+
+def _listed(value: str | Sequence[str]) -> tuple[str, ...]:
+    """A key that is one path or a list of them."""
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _with_defaults(value: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from pfold.chem.components import use_components
 from pfold.config import RunConfig, parse_config
 from pfold.config_file import with_paths
@@ -229,8 +231,8 @@ def run_predict(config: RunConfig, batch: str, threads: int | None = None, profi
     write_json(paths.receipt(PREDICT, batch), {"done": outcome.done, "failed": outcome.failed})
 
 
-def run_summary(config: RunConfig) -> None:
-    """Write the summary table and the report; what a run that failed has left of them goes.
+def run_summary(config: RunConfig) -> pd.DataFrame:
+    """Write the tables and the report, and return the summary; what a run that failed has left of them goes.
 
     Before every batch is finished they say what there is so far, and nothing is taken for done.
     """
@@ -244,6 +246,7 @@ def run_summary(config: RunConfig) -> None:
         left.unlink(missing_ok=True)
     if all(paths.receipt(PREDICT, job.stem).is_file() for job in paths.jobs(PREDICT)):
         end_stage(paths, SUMMARY, made_from, (*_both(paths.summary), *_both(paths.pairs), report))
+    return tables.summary
 
 
 def _both(table: Path) -> tuple[Path, Path]:
@@ -338,8 +341,7 @@ def _run_stages(config: RunConfig, cpus: int) -> None:
             run_predict(config, job.stem)
         except RetryableLeftError as error:
             left.append(str(error))
-    run_summary(config)
-    for line in best_results(read_table(paths.summary, "write it with `pfold summary`")):
+    for line in best_results(run_summary(config)):
         logger.info("%s", line)
     if config.untrained:
         logger.warning("%s", UNTRAINED_REMARK)
@@ -351,7 +353,7 @@ def _run_stages(config: RunConfig, cpus: int) -> None:
     run_check(config)
 
 
-def run_rule(raw_config: Mapping[str, Any], log: str, stage: Callable[[RunConfig], None]) -> None:
+def run_rule(raw_config: Mapping[str, Any], log: str, stage: Callable[[RunConfig], object]) -> None:
     """Run a stage for a rule of the workflow: log to the rule's file too, and end with the error's exit code."""
     start_logging(Path(log))
     try:

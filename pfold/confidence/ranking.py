@@ -7,6 +7,7 @@ import numpy as np
 
 from pfold.chem.types import Assembly
 from pfold.confidence.disorder import fraction_disordered
+from pfold.confidence.summary import ranking_score
 
 
 def ranking_scores(summary: Mapping[str, Any], assembly: Assembly, coordinate: np.ndarray) -> dict[str, float]:
@@ -17,10 +18,10 @@ def ranking_scores(summary: Mapping[str, Any], assembly: Assembly, coordinate: n
     0.2 pTM.
     """
     disordered = fraction_disordered(assembly, coordinate)
-    single = len(assembly.chains) == 1
-    tm_score = summary["ptm"] if single else 0.8 * summary["iptm"] + 0.2 * summary["ptm"]
+    # With pTM for ipTM, pTM alone counts.
+    single = {"iptm": summary["ptm"]} if len(assembly.chains) == 1 else {}
     return {
         "fraction_disordered": disordered,
-        "ranking_score": float(tm_score + 0.5 * disordered - 100 * summary["has_clash"]),
+        "ranking_score": ranking_score({**summary, **single, "disorder": disordered}),
         "reference_ranking_score": float(summary["ranking_score"]),
     }

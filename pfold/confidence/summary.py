@@ -41,7 +41,7 @@ def confidence_of_sample(
         **chain_plddt(atom_plddt, atom_chain),
         "has_clash": has_clash(coordinate, atom_chain, is_polymer),
         "num_recycles": n_cycle,
-        # The reference computes no disorder term either; AF3 adds 0.5 times the fraction of disordered residues.
+        # The reference computes no disorder term; results have AlphaFold 3's (pfold.confidence.ranking).
         "disorder": 0.0,
     }
     summary["ranking_score"] = ranking_score(summary)
@@ -61,7 +61,7 @@ def confidence_of_sample(
 
 
 def ranking_score(summary: Mapping[str, Any]) -> float:
-    """0.8 ipTM + 0.2 pTM + 0.5 disorder - 100 clash, as the reference and AF3 rank samples."""
+    """0.8 ipTM + 0.2 pTM + 0.5 disorder - 100 clash, by which samples are ranked."""
     score = 0.8 * summary["iptm"] + 0.2 * summary["ptm"] + 0.5 * summary["disorder"]
     return float(score - 100 * summary["has_clash"])
 

@@ -1,5 +1,6 @@
 """Finished results in other programs' formats: the best sample of each target."""
 
+import functools
 import logging
 import shutil
 import textwrap
@@ -16,10 +17,12 @@ from biotite.structure.io import pdbx
 from pfold.errors import ConfigError, InputError
 from pfold.export.modelarchive import write_modelarchive
 from pfold.files import atomic_file, read_table
+from pfold.report.tables import best_samples
 from pfold.results.confidences import COMPACT, JSON, confidences_file, read_confidences, write_confidences
 from pfold.results.layout import CONFIDENCES, SUMMARY, best_prefix, best_structure
 from pfold.results.structure import UNTRAINED_REMARK
 from pfold.run.paths import RunPaths
+from pfold.weights.published import UNTRAINED
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +69,7 @@ def export_results(results: Path, form: str, output: Path, names: Sequence[str] 
 def finished_targets(results: Path, names: Sequence[str] = ()) -> list[Finished]:
     """The finished targets of a run by its summary table, the best first. Raises InputError for an unknown name."""
     table = read_table(RunPaths(results).summary, "finish the run, or write it with `pfold summary`")
-    best = table[(table.status == "done") & (table["rank"] == 1)]
+    best = best_samples(table)
     unknown = sorted(set(names) - set(best.name))
     if unknown:
         raise InputError(f"{results}: no finished target is named {', '.join(unknown)}; `pfold status` lists them")
@@ -74,7 +77,7 @@ def finished_targets(results: Path, names: Sequence[str] = ()) -> list[Finished]
         best = best[best.name.isin(names)]
     predictions = RunPaths(results).predictions
     rows = best.to_dict("records")
-    return [Finished(row["name"], predictions / row["folder"], row["weights"] == "untrained") for row in rows]
+    return [Finished(row["name"], predictions / row["folder"], row["weights"] == UNTRAINED) for row in rows]
 
 
 def _each(end: str, write: Callable[[Finished, Path], None]) -> Callable[[list[Finished], Path, Path], list[Path]]:
@@ -128,15 +131,7 @@ def _binary_column(category: str, key: str, column: pdbx.CIFColumn) -> pdbx.Bina
     return pdbx.BinaryCIFColumn(column.data.array, None if column.mask is None else column.mask.array)
 
 
-def _write_json(target: Finished, path: Path) -> None:
-    _write_form(target, path, JSON)
-
-
-def _write_compact(target: Finished, path: Path) -> None:
-    _write_form(target, path, COMPACT)
-
-
-def _write_form(target: Finished, path: Path, form: str) -> None:
+def _write_confidences(target: Finished, path: Path, form: str) -> None:
     write_confidences(path.with_name(path.name + ".of"), read_confidences(target.confidences), form).replace(path)
 
 
@@ -189,8 +184,8 @@ FORMS: dict[str, Callable[[list[Finished], Path, Path], list[Path]]] = {
     "pdb": _each(".pdb", _write_pdb),
     "bcif": _each(".bcif", _write_bcif),
     "fasta": _write_fasta,
-    "json": _each("_confidences.json", _write_json),
-    "compact": _each("_confidences.npz", _write_compact),
+    "json": _each("_confidences.json", functools.partial(_write_confidences, form=JSON)),
+    "compact": _each("_confidences.npz", functools.partial(_write_confidences, form=COMPACT)),
     "zip": _write_zip,
     "modelarchive": _write_modelarchive,
 }

@@ -13,6 +13,7 @@ import numpy as np
 
 from pfold.files import atomic_file
 from pfold.results.confidences import Confidences
+from pfold.results.modelcif import add_loop
 
 # Number of the metric, behind the two of pLDDT (pfold.results.modelcif).
 PAE_METRIC = "3"
@@ -43,14 +44,12 @@ def _name_files(block: gemmi.cif.Block, archive: str, scores: str) -> None:
     known = {"id": PAE_METRIC, "mode": "local-pairwise", "name": "PAE", "software_group_id": "1", "type": "PAE"}
     metric.add_row([known[tag.split(".")[1]] for tag in metric.tags])
     columns = ["id", "entry_id", "file_url", "file_type", "file_format", "file_content"]
-    files = block.init_loop("_ma_entry_associated_files.", columns)
-    entry, content = block.find_value("_entry.id"), gemmi.cif.quote("archive with multiple files")
-    files.add_row(["1", entry, gemmi.cif.quote(archive), "archive", "zip", content])
+    entry = gemmi.cif.as_string(block.find_value("_entry.id"))
+    row = ["1", entry, archive, "archive", "zip", "archive with multiple files"]
+    add_loop(block, "_ma_entry_associated_files.", columns, [row])
     columns = ["id", "archive_file_id", "file_path", "file_format", "file_content", "description"]
-    details = block.init_loop("_ma_associated_archive_file_details.", columns)
-    content = gemmi.cif.quote("local pairwise QA scores")
-    description = gemmi.cif.quote("Predicted aligned error of pairs of residues")
-    details.add_row(["1", "1", gemmi.cif.quote(scores), "cif", content, description])
+    row = ["1", "1", scores, "cif", "local pairwise QA scores", "Predicted aligned error of pairs of residues"]
+    add_loop(block, "_ma_associated_archive_file_details.", columns, [row])
 
 
 def _polymer_residues(structure: gemmi.Structure) -> list[tuple[str, int, str]]:

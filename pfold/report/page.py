@@ -9,7 +9,7 @@ import pandas as pd
 from pfold import __version__
 from pfold.config import RunConfig
 from pfold.files import write_text
-from pfold.report.tables import NOT_FOLDED, Status
+from pfold.report.tables import NOT_FOLDED, Status, best_samples
 from pfold.results.structure import UNTRAINED_REMARK
 
 # The AlphaFold Protein Structure Database's confidence classes: lowest pLDDT, colour, words.
@@ -40,7 +40,7 @@ def write_report(table: pd.DataFrame, config: RunConfig, path: Path) -> Path:
 
 def format_report(table: pd.DataFrame, config: RunConfig) -> str:
     """The report's HTML."""
-    best = table[(table.status == Status.DONE) & (table["rank"] == 1)].sort_values("ranking_score", ascending=False)
+    best = best_samples(table)
     problems = table[table.status.isin([*NOT_FOLDED, Status.REJECTED])]
     targets = table.drop_duplicates(["name", "status", "source"])
     counts = ", ".join(f"{n} {status}" for status, n in targets.status.value_counts().items())

@@ -208,9 +208,14 @@ def _rejection_row(rejection: Rejection) -> dict[str, Any]:
     return known | {"status": Status.REJECTED}
 
 
+def best_samples(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a summary table that are the best sample of a target, the best target first."""
+    return table[(table.status == Status.DONE) & (table["rank"] == 1)]
+
+
 def best_results(table: pd.DataFrame, count: int = 5) -> list[str]:
     """A line for each of the best targets of a summary table, and one that says how many there are beside them."""
-    best = table[(table.status == Status.DONE) & (table["rank"] == 1)]
+    best = best_samples(table)
     lines = []
     for row in best.head(count).to_dict("records"):
         scores = [f"ranking score {row['ranking_score']:.3f}", f"pLDDT {row['plddt']:.1f}", f"pTM {row['ptm']:.2f}"]

@@ -140,7 +140,7 @@ def format_mmcif(
     structure.update_mmcif_block(block, groups)
     _add_description(block, target, untrained=info.untrained)
     _add_components(block, assembly)
-    add_schemes(block, target, assembly)
+    add_schemes(block, assembly)
     add_provenance(block, target, assembly, info)
     add_confidence(block, assembly, atom_plddt)
     groups = gemmi.MmcifOutputGroups(False)
@@ -172,9 +172,9 @@ def _complete_charges(block: gemmi.cif.Block) -> None:
     column = block.find_values("_atom_site.pdbx_formal_charge")
     if all(value == "?" for value in column):
         column.erase()
-    for row in range(len(column)):
-        if column[row] == "?":
-            column[row] = "0"
+        return
+    for row, value in enumerate(column):
+        column[row] = "0" if value == "?" else value
 
 
 def _add_description(block: gemmi.cif.Block, target: Target, *, untrained: bool) -> None:

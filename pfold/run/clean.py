@@ -13,7 +13,7 @@ from pfold.msa.store import AlignmentStore
 from pfold.results.receipt import read_receipt
 from pfold.run.identity import entity_alignment, features_id, run_identity
 from pfold.run.paths import RunPaths
-from pfold.targets.table import read_target_table
+from pfold.targets.table import NamedTarget, read_target_table
 
 logger = logging.getLogger(__name__)
 
@@ -33,14 +33,15 @@ def find_leftovers(configs: Sequence[RunConfig], *, stores: bool) -> list[Leftov
     Results whose target has left the input; and with `stores`, features and alignments of no target, in stores that
     the runs have: other runs that share them must be among `configs`.
     """
-    found = [leftover for config in configs for leftover in _results(config)]
+    runs = [(config, read_target_table(RunPaths(config.results).targets)[0]) for config in configs]
+    found = [leftover for config, targets in runs for leftover in _results(config, targets)]
     if not stores:
         return found
     features: set[str] = set()
     alignments: set[str] = set()
-    for config in configs:
+    for config, targets in runs:
         run = run_identity(config)
-        for named in read_target_table(RunPaths(config.results).targets)[0]:
+        for named in targets:
             keys = [entity_alignment(entity, run, config) for entity in named.target.entities]
             features.add(features_id(named.target, keys, run))
             alignments.update(keys)
@@ -60,11 +61,10 @@ def remove_leftovers(leftovers: Sequence[Leftover]) -> None:
         logger.info("removed %s", leftover.path)
 
 
-def _results(config: RunConfig) -> Iterator[Leftover]:
+def _results(config: RunConfig, targets: Sequence[NamedTarget]) -> Iterator[Leftover]:
     """Finished results in folders that are no target's; whatever else lies there is not pfold's."""
-    paths = RunPaths(config.results)
-    folders = {named.folder for named in read_target_table(paths.targets)[0]}
-    for path in sorted(paths.predictions.glob("[!.]*")):
+    folders = {named.folder for named in targets}
+    for path in sorted(RunPaths(config.results).predictions.glob("[!.]*")):
         if path.name not in folders and read_receipt(path) is not None:
             yield Leftover("result", path, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
 

@@ -27,7 +27,7 @@ from pfold.inference.buckets import atom_bucket
 from pfold.inference.memory import GIB, WHOLE, Chunks, Sizes, device_bytes, longest_target, memory_plan
 from pfold.inference.model import Model
 from pfold.inference.noise import noise_seed
-from pfold.results.folder import write_result
+from pfold.results.folder import copy_result, write_result
 from pfold.results.sample import ResultInfo, Sample
 from pfold.run.attempt import Attempt
 from pfold.run.failures import Failure, FailureStore
@@ -156,10 +156,11 @@ class PassRunner:
             settings=self.config.sampling() | {"seeds": list(planned.seeds)},
             databases=searched_databases(target, self.config),
         )
+        folder, config = self.paths.predictions / planned.folder, self.config
+        best = write_result(folder, target, samples, info, config.keep, config.confidences)[0]
+        for copy in planned.copies:
+            copy_result(folder, self.paths.predictions / copy.folder, replace(target, name=copy.name))
         for place in planned.places:
-            written = replace(target, name=place.name)
-            folder, config = self.paths.predictions / place.folder, self.config
-            best = write_result(folder, written, samples, info, config.keep, config.confidences)[0]
             self.failures.clear(place.folder)
         logger.info(
             "%s: %d tokens, %d MSA rows, pLDDT %.1f, pTM %.2f, ranking score %.3f, %.1f s",

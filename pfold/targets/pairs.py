@@ -1,6 +1,7 @@
 """Screens: every bait with every prey as a complex of its own."""
 
 import csv
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -50,10 +51,9 @@ def _chosen(pairs: PairSettings, baits: dict[str, Target], preys: dict[str, Targ
     if pairs.table is not None:
         yield from _read_table(pairs.table, baits, preys)
     elif pairs.preys:
-        yield from ((bait, prey) for bait in baits for prey in preys)
+        yield from itertools.product(baits, preys)
     else:
-        names = list(baits)
-        yield from ((names[i], names[j]) for i in range(len(names)) for j in range(i, len(names)))
+        yield from itertools.combinations_with_replacement(baits, 2)
 
 
 def _read_table(path: Path, baits: dict[str, Target], preys: dict[str, Target]) -> Iterator[tuple[str, str]]:
