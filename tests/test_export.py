@@ -145,6 +145,9 @@ def test_the_command_says_what_it_wrote_and_what_it_can_not(results, tmp_path, c
     assert capsys.readouterr().out == f"{out / 'a.pdb'}\n"
     assert cli.main(["export", "pdb", "bad", "--results", str(results), "--output", str(out)]) == 3
     assert "no finished target is named bad" in capsys.readouterr().err
+    (results / "predictions/b/b_model.cif").unlink()
+    assert cli.main(["export", "pdb", "--results", str(results), "--output", str(out)]) == 3
+    assert "b_model.cif is gone; run again" in capsys.readouterr().err
     assert cli.main(["export", "xyz", "--results", str(results), "--output", str(out)]) == 2
     said = capsys.readouterr().err
     assert all(form in said for form in FORMS)

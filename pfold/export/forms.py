@@ -67,7 +67,10 @@ def export_results(results: Path, form: str, output: Path, names: Sequence[str] 
 
 
 def finished_targets(results: Path, names: Sequence[str] = ()) -> list[Finished]:
-    """The finished targets of a run by its summary table, the best first. Raises InputError for an unknown name."""
+    """The finished targets of a run by its summary table, the best first.
+
+    Raises InputError for an unknown name, and for a result that is gone since.
+    """
     table = read_table(RunPaths(results).summary, "finish the run, or write it with `pfold summary`")
     best = best_samples(table)
     unknown = sorted(set(names) - set(best.name))
@@ -77,7 +80,11 @@ def finished_targets(results: Path, names: Sequence[str] = ()) -> list[Finished]
         best = best[best.name.isin(names)]
     predictions = RunPaths(results).predictions
     rows = best.to_dict("records")
-    return [Finished(row["name"], predictions / row["folder"], row["weights"] == UNTRAINED) for row in rows]
+    finished = [Finished(row["name"], predictions / row["folder"], row["weights"] == UNTRAINED) for row in rows]
+    for target in finished:
+        if not target.structure.is_file():
+            raise InputError(f"{target.name}: {target.structure} is gone; run again, which folds it anew")
+    return finished
 
 
 def _each(end: str, write: Callable[[Finished, Path], None]) -> Callable[[list[Finished], Path, Path], list[Path]]:

@@ -58,16 +58,16 @@ def _chosen(pairs: PairSettings, baits: dict[str, Target], preys: dict[str, Targ
 
 def _read_table(path: Path, baits: dict[str, Target], preys: dict[str, Target]) -> Iterator[tuple[str, str]]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        reader = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
+        rows = [(reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: the table can't be read ({error})") from None
-    rows = csv.DictReader(text.splitlines())
-    if not {BAIT, PREY} <= set(rows.fieldnames or ()):
+    if not {BAIT, PREY} <= set(reader.fieldnames or ()):
         raise InputError(f'{path}, line 1: expected the columns "{BAIT}" and "{PREY}"')
-    for row in rows:
+    for line, row in rows:
         for column, known in ((BAIT, baits), (PREY, preys)):
             if row[column] not in known:
-                raise InputError(f'{path}, line {rows.line_num}: no {column} is named "{row[column]}"')
+                raise InputError(f'{path}, line {line}: no {column} is named "{row[column]}"')
         yield row[BAIT], row[PREY]
 
 

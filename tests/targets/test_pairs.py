@@ -55,6 +55,7 @@ def test_a_table_names_the_pairs(files, tmp_path):
         ("bait,prey\nb1,b2\n", 'pairs.csv, line 2: no prey is named "b2"'),
         ("bait,prey\nb1\n", 'pairs.csv, line 2: no prey is named "None"'),
         ("a,b\nb1,p1\n", 'pairs.csv, line 1: expected the columns "bait" and "prey"'),
+        ("bait,prey\n" + "b" * 200_000 + ",p1\n", "pairs.csv: the table can't be read"),
         ("", 'pairs.csv, line 1: expected the columns "bait" and "prey"'),
     ],
 )
