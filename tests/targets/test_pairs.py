@@ -55,13 +55,18 @@ def test_a_table_names_the_pairs(files, tmp_path):
         ("bait,prey\nb1,b2\n", 'pairs.csv, line 2: no prey is named "b2"'),
         ("bait,prey\nb1\n", 'pairs.csv, line 2: no prey is named "None"'),
         ("a,b\nb1,p1\n", 'pairs.csv, line 1: expected the columns "bait" and "prey"'),
-        ("bait,prey\n" + "b" * 200_000 + ",p1\n", "pairs.csv: the table can't be read"),
         ("", 'pairs.csv, line 1: expected the columns "bait" and "prey"'),
     ],
 )
 def test_a_wrong_table_is_named_with_its_line(files, tmp_path, text, message):
     (tmp_path / "pairs.csv").write_text(text)
     with pytest.raises(InputError, match=message):
+        names(PairSettings((files[0],), (files[1],), tmp_path / "pairs.csv"))
+
+
+def test_a_table_that_is_no_text_is_named(files, tmp_path):
+    (tmp_path / "pairs.csv").write_bytes(b"bait,prey\n\xff\xfe,p1\n")
+    with pytest.raises(InputError, match=r"pairs.csv: the table can't be read"):
         names(PairSettings((files[0],), (files[1],), tmp_path / "pairs.csv"))
 
 
