@@ -3,7 +3,7 @@
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["featurize", "load_model", "read_targets"]
+__all__ = ["featurize", "load_model", "read_prediction", "read_targets"]
 
 
 def __dir__() -> list[str]:
@@ -21,6 +21,10 @@ def __getattr__(name: str) -> Any:
         from pfold.inference.model import load_model
 
         return load_model
+    if name == "read_prediction":
+        from pfold.report.prediction import read_prediction
+
+        return read_prediction
     if name == "read_targets":
         from pfold.targets.read import read_targets
 

@@ -13,7 +13,6 @@ import pandas as pd
 
 from pfold.chem.components import use_components
 from pfold.config import RunConfig, parse_config
-from pfold.config_file import with_paths
 from pfold.errors import (
     ConfigError,
     InputError,
@@ -28,12 +27,13 @@ from pfold.features.constraints import constraint_features
 from pfold.features.msa import distinct_rows
 from pfold.features.store import FeatureStore
 from pfold.features.tokens import count_tokens, tokenize
-from pfold.files import read_record, read_table, write_json
+from pfold.files import read_table, write_json, write_text
 from pfold.logs import progress, start_logging
 from pfold.msa.engines.engine import Query
 from pfold.msa.shard import search_shard
 from pfold.msa.store import AlignmentStore
 from pfold.report.page import write_report
+from pfold.report.prediction import read_prediction
 from pfold.report.status import format_status, run_progress
 from pfold.report.tables import best_results, check_failures, summarise, write_tables
 from pfold.results.structure import UNTRAINED_REMARK
@@ -231,7 +231,7 @@ def run_predict(config: RunConfig, batch: str, threads: int | None = None, profi
     write_json(paths.receipt(PREDICT, batch), {"done": outcome.done, "failed": outcome.failed})
 
 
-def run_summary(config: RunConfig) -> pd.DataFrame:
+def run_summary(config: RunConfig, cpus: int = 1) -> pd.DataFrame:
     """Write the tables and the report, and return the summary; what a run that failed has left of them goes.
 
     Before every batch is finished they say what there is so far, and nothing is taken for done.
@@ -241,12 +241,31 @@ def run_summary(config: RunConfig) -> pd.DataFrame:
     made_from = summary_source(paths)
     tables = summarise(config)
     write_tables(tables, paths.summary, paths.pairs)
-    report = write_report(tables.summary, config, paths.results / "report.html")
-    for left in (*_both(paths.partial_summary), *_both(paths.partial_pairs), paths.partial_report):
+    write_report(tables, config, paths.report, cpus=cpus)
+    partial_report = (paths.partial_report, paths.partial_report.with_suffix(".js"))
+    for left in (*_both(paths.partial_summary), *_both(paths.partial_pairs), *partial_report):
         left.unlink(missing_ok=True)
     if all(paths.receipt(PREDICT, job.stem).is_file() for job in paths.jobs(PREDICT)):
-        end_stage(paths, SUMMARY, made_from, (*_both(paths.summary), *_both(paths.pairs), report))
+        report = (paths.report, paths.report.with_suffix(".js"))
+        end_stage(paths, SUMMARY, made_from, (*_both(paths.summary), *_both(paths.pairs), *report))
     return tables.summary
+
+
+def run_report(config: RunConfig, name: str | None = None, single: Path | None = None, cpus: int = 1) -> str:
+    """Write the report of what the run has done so far, or one target's page as a single file; returns where it is.
+
+    Raises InputError for a target that is not done, ConfigError for a single file of no target.
+    """
+    if single is not None:
+        if name is None:
+            raise ConfigError("--single needs the name of a target: pfold report TARGET --single FILE")
+        write_text(single, read_prediction(config.results, name).page())
+        return str(single)
+    front = write_report(summarise(config), config, RunPaths(config.results).report, cpus=cpus).absolute()
+    if name is None:
+        return str(front)
+    folder = read_prediction(config.results, name).folder.name
+    return f"{front.with_name('target.html').as_uri()}#{folder}"
 
 
 def _both(table: Path) -> tuple[Path, Path]:
@@ -260,7 +279,7 @@ def run_partial_summary(config: RunConfig) -> None:
     if paths.stage_receipt(PLAN).is_file() and not paths.stage_receipt(SUMMARY).is_file():
         tables = summarise(config)
         write_tables(tables, paths.partial_summary, paths.partial_pairs)
-        logger.info("so far: %s", write_report(tables.summary, config, paths.partial_report))
+        logger.info("so far: %s", write_report(tables, config, paths.partial_report))
 
 
 def run_check(config: RunConfig) -> None:
@@ -299,16 +318,6 @@ def run_clean(configs: Sequence[RunConfig], *, delete: bool, stores: bool) -> li
     return leftovers
 
 
-def last_configuration(results: Path) -> RunConfig:
-    """The configuration of the last run in a results folder. Raises PfoldError where there was none."""
-    path = RunPaths(results).configuration
-    record = read_record(path, "folder", "keys")
-    if record is None:
-        raise PfoldError(f"{results} is no results folder of pfold, or nothing has run there yet ({path} is missing)")
-    keys = with_paths(record["keys"], Path(record["folder"]))
-    return parse_config(keys | {"results": str(results)}, str(path))
-
-
 def run_status(config: RunConfig) -> str:
     """What is done, running, failed and left of a run, as text. Raises PfoldError before there is a plan."""
     return format_status(run_progress(config))
@@ -341,7 +350,7 @@ def _run_stages(config: RunConfig, cpus: int) -> None:
             run_predict(config, job.stem)
         except RetryableLeftError as error:
             left.append(str(error))
-    for line in best_results(run_summary(config)):
+    for line in best_results(run_summary(config, cpus)):
         logger.info("%s", line)
     if config.untrained:
         logger.warning("%s", UNTRAINED_REMARK)

@@ -14,7 +14,8 @@ ORDER = [
     *("share", "errors", "constants", "logs", "strict_yaml", "files", "keyed_store"),
     *("targets", "chem", "weights", "msa", "templates", "features", "confidence"),
     *("kernels", "model", "inference", "esm", "checkpoints"),
-    *("config_file", "config", "project", "results", "run", "report", "export", "doctor", "stages", "cli"),
+    *("config_file", "config", "project", "results", "run", "report", "export", "doctor", "stages"),
+    *("cli_parser", "cli"),
 ]
 
 

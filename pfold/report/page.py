@@ -1,104 +1,144 @@
-"""A single-file HTML report of a run."""
+"""The report of a run: a folder that opens from disk in any browser, and needs no network.
 
-import html
+report/index.html       the run: what ran, distributions, the table of all targets, a screen's matrix
+report/index.js         its data
+report/target.html      any target: index.html links to target.html#FOLDER, which loads
+report/targets/FOLDER.js
+report/lib/             the scripts, ours (web/) and those of others (`pfold.report.libraries`)
+"""
+
+import base64
+import gzip
+import json
+import logging
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from pfold import __version__
 from pfold.config import RunConfig
-from pfold.files import write_text
-from pfold.report.tables import NOT_FOLDED, Status, best_samples
-from pfold.results.structure import UNTRAINED_REMARK
+from pfold.errors import InputError
+from pfold.features.store import FeatureStore
+from pfold.files import read_table, write_text
+from pfold.report.front_data import front_data
+from pfold.report.libraries import FRONT_LIBRARIES, TARGET_LIBRARIES, WEB, library
+from pfold.report.tables import Tables, best_samples
+from pfold.report.target_data import pack_target
+from pfold.run.paths import RunPaths
 
-# The AlphaFold Protein Structure Database's confidence classes: lowest pLDDT, colour, words.
-PLDDT_CLASSES = (
-    (90.0, "#0053d6", "very high (90 and above)"),
-    (70.0, "#65cbf3", "confident (70 to 90)"),
-    (50.0, "#ffdb13", "low (50 to 70)"),
-    (0.0, "#ff7d45", "very low (below 50)"),
-)
+logger = logging.getLogger(__name__)
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1f2933; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-.warning { background: #fff3cd; border-left: 4px solid #d39e00; padding: .6rem 1rem; margin: 1rem 0; }
-.note { color: #616e7c; } table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #e4e7eb; }
-.number { text-align: right; font-variant-numeric: tabular-nums; }
-.bar { display: flex; height: 1.4rem; border-radius: 3px; overflow: hidden; margin: .5rem 0; }
-.chip { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; margin-right: .4rem; }
-"""
+# Of the data files of targets: what reads them changes with it.
+DATA_VERSION = 1
+# Fewer targets than these are not worth processes of their own.
+_MIN_PARALLEL = 50
 
 
-def write_report(table: pd.DataFrame, config: RunConfig, path: Path) -> Path:
-    """Write the report of a summary table; returns its path."""
-    write_text(path, format_report(table, config))
+def write_report(tables: Tables, config: RunConfig, path: Path, *, cpus: int = 1) -> Path:
+    """Write the report whose front page is `path`; data of targets that is there already is kept. Returns the path."""
+    folder = path.parent
+    for name in TARGET_LIBRARIES:
+        _write_changed(folder / "lib" / name, library(name))
+    _write_changed(folder / "lib" / "target.js", _own("target.js"))
+    _write_changed(folder / "target.html", _own("target.html"))
+    _write_targets(best_samples(tables.summary), config, folder / "targets", cpus)
+    return write_front_page(tables, config, path)
+
+
+def write_front_page(tables: Tables, config: RunConfig, path: Path) -> Path:
+    """Write the front page of a report, its data and scripts; returns the path."""
+    for name in FRONT_LIBRARIES:
+        _write_changed(path.parent / "lib" / name, library(name))
+    for name in ("report.css", "common.js", "front.js"):
+        _write_changed(path.parent / "lib" / name, _own(name))
+    title = "pfold report" if path == RunPaths(config.results).report else "pfold report of a run that failed: so far"
+    data = json.dumps(front_data(tables, config, title), separators=(",", ":"), allow_nan=False)
+    write_text(path.with_suffix(".js"), f"const DATA = {data};\n")
+    write_text(path, _own("index.html").replace("front_data.js", f"{path.stem}.js"))
     return path
 
 
-def format_report(table: pd.DataFrame, config: RunConfig) -> str:
-    """The report's HTML."""
-    best = best_samples(table)
-    problems = table[table.status.isin([*NOT_FOLDED, Status.REJECTED])]
-    targets = table.drop_duplicates(["name", "status", "source"])
-    counts = ", ".join(f"{n} {status}" for status, n in targets.status.value_counts().items())
-    warning = f'<p class="warning">{UNTRAINED_REMARK}</p>' if config.untrained else ""
-    settings = f"{config.n_cycle} cycles, {config.n_step} steps, {config.n_sample} samples a seed"
-    return "\n".join(
-        [
-            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>pfold report</title><style>{_STYLE}</style>',
-            "<h1>pfold report</h1>",
-            f'<p class="note">{config.model.name}, {settings}; pfold {__version__}. {counts or "no targets"}.</p>',
-            warning,
-            _plddt_bar(best),
-            _best_table(best),
-            _problem_table(problems),
-            "</html>\n",
-        ]
-    )
+def _own(name: str) -> str:
+    """One of our own files."""
+    return (WEB / name).read_text(encoding="utf-8")
 
 
-def _plddt_bar(best: pd.DataFrame) -> str:
-    if best.empty:
-        return ""
-    segments, legend, above = [], [], pd.Series(False, index=best.index)
-    for lowest, colour, words in PLDDT_CLASSES:
-        here = (best.plddt >= lowest) & ~above
-        above |= here
-        segments.append(f'<div style="flex:{int(here.sum())};background:{colour}"></div>')
-        legend.append(f'<span class="chip" style="background:{colour}"></span>{words}: {int(here.sum())}')
-    bar = f'<div class="bar">{"".join(segments)}</div>'
-    return f'<h2>Best sample of each target by mean pLDDT</h2>{bar}<p class="note">{" &nbsp; ".join(legend)}</p>'
+def _write_changed(path: Path, text: str) -> None:
+    """Write a file that is not there, or is another."""
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
 
 
-def _cell(value: Any, digits: int) -> str:
-    return '<td class="number"></td>' if pd.isna(value) else f'<td class="number">{value:.{digits}f}</td>'
+def _write_targets(best: pd.DataFrame, config: RunConfig, folder: Path, cpus: int) -> None:
+    """Write the data of targets that have none of this result yet, and remove that of targets that are gone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in {*folder.glob("*.js")} - {folder / f"{name}.js" for name in best.folder}:
+        path.unlink()
+    plan = read_table(RunPaths(config.results).plan_table, "make it with `pfold plan`").set_index("folder")
+    jobs = [
+        (RunPaths(config.results).predictions / row["folder"], config.store / "features", key, folder)
+        for row in best.to_dict("records")
+        if not _has_data(folder, row["folder"], row["result_id"])
+        for key in [str(plan.at[row["folder"], "features_id"])]
+    ]
+    for message in _written(jobs, cpus):
+        if message:
+            logger.error("%s", message)
 
 
-def _best_table(best: pd.DataFrame) -> str:
-    if best.empty:
-        return ""
-    numbers = ("tokens", "chains", "pLDDT", "pTM", "ipTM", "ranking score")
-    head = "<th>target</th>" + "".join(f'<th class="number">{name}</th>' for name in numbers)
-    rows = []
-    for row in best.to_dict("records"):
-        link = html.escape(row["structure"], quote=True)
-        cells = [f'<td><a href="{link}">{html.escape(row["name"])}</a></td>']
-        cells += [_cell(row[key], 0) for key in ("n_token", "n_chain")]
-        cells += [_cell(row["plddt"], 1), _cell(row["ptm"], 2), _cell(row["iptm"], 2), _cell(row["ranking_score"], 3)]
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    return f"<h2>Folded</h2><table><tr>{head}</tr>{''.join(rows)}</table>"
+Job = tuple[Path, Path, str, Path]
 
 
-def _problem_table(problems: pd.DataFrame) -> str:
-    if problems.empty:
-        return ""
-    rows = "".join(
-        f"<tr><td>{html.escape(str(row['name']))}</td><td>{row['status']}</td><td>{html.escape(str(row['reason']))}</td>"
-        f"<td>{html.escape(str(row['source']))}</td></tr>"
-        for row in problems.to_dict("records")
-    )
-    head = "<tr><th>target</th><th>status</th><th>reason</th><th>where</th></tr>"
-    return f"<h2>Not folded</h2><table>{head}{rows}</table>"
+def _written(jobs: list[Job], cpus: int) -> Iterable[str]:
+    if cpus == 1 or len(jobs) < _MIN_PARALLEL:
+        yield from map(_write_target, jobs)
+        return
+    # Not forked: this process may have threads.
+    with ProcessPoolExecutor(cpus, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_write_target, jobs, chunksize=8)
+
+
+def _write_target(job: Job) -> str:
+    """Write one target's data; returns what is wrong with its result."""
+    result, features, key, folder = job
+    path = folder / f"{result.name}.js"
+    try:
+        packed = pack_target(result, FeatureStore(features), key)
+        result_id = json.loads((result / "result.json").read_text())["result_id"]
+    except (InputError, OSError, ValueError, KeyError) as error:
+        path.unlink(missing_ok=True)
+        return f"{result.name}: its page can't be made ({error})"
+    write_text(path, f'{_call(result.name, result_id)}"{packed}");\n')
+    return ""
+
+
+def _call(folder: str, result_id: str) -> str:
+    return f"pfoldTarget({DATA_VERSION}, {json.dumps(folder)}, {json.dumps(result_id)}, "
+
+
+def _has_data(folder: Path, name: str, result_id: str) -> bool:
+    wanted = _call(name, result_id)
+    try:
+        with (folder / f"{name}.js").open() as file:
+            return file.read(len(wanted)) == wanted
+    except FileNotFoundError:
+        return False
+
+
+def single_page(result: Path, store: FeatureStore, features_id: str) -> str:
+    """The page of one target, whole: its data and all scripts are in it. Raises InputError as `target_data` does."""
+    page = _own("target.html")
+    style = _own("report.css")
+    page = page.replace('<link rel="stylesheet" href="lib/report.css">', f"<style>{style}</style>")
+    packed = {name: _packed(library(name)) for name in TARGET_LIBRARIES}
+    ours = "\n".join(map(_own, ("common.js", "target.js")))
+    data = f"window.SINGLE = {json.dumps({'data': pack_target(result, store, features_id), 'libraries': packed})};"
+    first, _, rest = page.partition("<!-- scripts -->")
+    last = rest.partition("<!-- /scripts -->")[2]
+    return f"{first}<script>{data}</script><script>{ours}</script>{last}"
+
+
+def _packed(text: str) -> str:
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()

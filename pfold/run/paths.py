@@ -51,6 +51,11 @@ class RunPaths:
         return self.results / "pairs.parquet"
 
     @property
+    def report(self) -> Path:
+        """Front page of the report."""
+        return self.results / "report" / "index.html"
+
+    @property
     def partial_pairs(self) -> Path:
         """Table of the pairs of chains of a run that failed."""
         return self.results / "pairs_partial.parquet"
@@ -66,8 +71,8 @@ class RunPaths:
 
     @property
     def partial_report(self) -> Path:
-        """Report of a run that failed."""
-        return self.results / "report_partial.html"
+        """Front page of the report of a run that failed."""
+        return self.results / "report" / "partial.html"
 
     @property
     def configuration(self) -> Path:

@@ -66,14 +66,6 @@ def test_a_row_per_pair_of_chains(table):
     assert len(pd.read_csv(config.results / "pairs.csv")) == 1
 
 
-def test_the_report_shows_results_problems_and_the_warning(table):
-    _, config = table
-    html = (config.results / "report.html").read_text()
-    assert 'href="predictions/a/a_model.cif"' in html
-    assert "&quot;J&quot; is not an amino acid" in html
-    assert "UNTRAINED WEIGHTS" in html
-
-
 def test_failures_above_the_limit_fail_the_run():
     rows = pd.DataFrame(
         {

@@ -56,7 +56,7 @@ def test_a_summary_of_an_unfinished_run_is_not_taken_for_the_runs(tmp_path):
         ("plan/plan.parquet", [TARGETS]),
         ("receipts/plan.json", [TARGETS]),
         ("summary.csv", [TARGETS, PLAN]),
-        ("report.html", [TARGETS, PLAN]),
+        ("report/index.html", [TARGETS, PLAN]),
         ("receipts/summary.json", [TARGETS, PLAN]),
         ("receipts/check.json", [TARGETS, PLAN, SUMMARY]),
     ],

@@ -14,14 +14,11 @@ rule summary:
             caption="../report/pairs.rst",
             category="Summary",
         ),
-        html=report(
-            f"{RESULTS}/report.html",
-            caption="../report/report.rst",
-            category="Summary",
-        ),
+        html=f"{RESULTS}/report/index.html",
     log:
         f"{RESULTS}/logs/summary.log",
     conda:
         "../envs/pfold.yaml"
+    threads: 4
     script:
         "../scripts/summary.py"

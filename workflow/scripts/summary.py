@@ -1,5 +1,8 @@
 """Rule summary."""
 
+import functools
+
 from pfold.stages import run_rule, run_summary
 
-run_rule(snakemake.config, snakemake.log[0], run_summary)  # noqa: F821
+stage = functools.partial(run_summary, cpus=snakemake.threads)  # noqa: F821
+run_rule(snakemake.config, snakemake.log[0], stage)  # noqa: F821
