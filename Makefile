@@ -17,7 +17,7 @@ QUICK := tests/chem tests/confidence tests/esm tests/features tests/kernels test
 SLURM := slurm-wlm munge
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: setup demo test check unit test-other-python test-cluster test-resume fuzz bench clean
+.PHONY: setup demo test check unit chromium test-other-python test-cluster test-resume fuzz bench clean
 
 setup: $(READY)
 
@@ -35,7 +35,7 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	$(SNAKEMAKE)
 	@echo
-	@echo "Done. The table of results is results/summary.csv, the report results/report.html,"
+	@echo "Done. The table of results is results/summary.csv, the report results/report/index.html,"
 	@echo "the structures are in results/predictions/. The demo's weights are untrained: these are NOT predictions."
 
 test: check unit
@@ -61,6 +61,11 @@ test-other-python: $(READY)
 		fi; \
 	done; \
 	echo "Python $$other is not installed here: pfold was tested on $$mine alone"
+
+# The browser that tests of the report run in; without one they are skipped.
+chromium:
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+		{ $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --quiet --no-install-recommends chromium; }
 
 # Every rule of the workflow, ended by every fault, and run again; what has changed or was damaged: several minutes.
 test-resume: $(READY)

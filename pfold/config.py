@@ -5,7 +5,7 @@ import difflib
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
@@ -29,6 +29,14 @@ class BatchSettings:
     max_tflop: float
     shard_size: int
     device_gflops: float
+
+
+@dataclass(frozen=True)
+class StopAt:
+    """No further seeds of a target are folded once a sample's score ("plddt", "ptm" or "iptm") has this value."""
+
+    score: str
+    value: float
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,7 @@ class RunConfig:
     targets_per_pass: int | None
     keep: str
     confidences: str
+    stop_at: StopAt | None
     max_failed: float
     search: SearchSettings
     templates: TemplateSettings
@@ -74,7 +83,8 @@ class RunConfig:
 
     def sampling(self) -> dict[str, Any]:
         """The settings of a prediction that are part of a result's identity."""
-        return {
+        stop = {} if self.stop_at is None else {"stop_at": asdict(self.stop_at)}
+        return stop | {
             "n_cycle": self.n_cycle,
             "n_step": self.n_step,
             "n_sample": self.n_sample,
@@ -162,6 +172,7 @@ def parse_config(raw: Mapping[str, Any], source: str = "the configuration") -> R
         targets_per_pass=value["targets_per_pass"],
         keep=value["keep"],
         confidences=value["confidences"],
+        stop_at=StopAt(**value["stop_at"]) if value["stop_at"] else None,
         max_failed=value["max_failed"],
         search=_search_settings(value["search"]),
         templates=_template_settings(value["search"]["templates"], source),

@@ -17,7 +17,18 @@ from pfold.run.paths import RunPaths
 # Columns of the page's table of targets.
 TABLE_COLUMNS = (
     *("name", "bait", "prey", "status", "ranking_score", "plddt", "ptm", "iptm", "ipsae", "best_pair"),
-    *("fraction_disordered", "has_clash", "n_token", "n_chain", "n_msa", "search", "seconds", "reason", "folder"),
+    *(
+        "fraction_disordered",
+        "has_clash",
+        "n_token",
+        "n_chain",
+        "n_msa",
+        "search",
+        "seconds",
+        "stopped",
+        "reason",
+        "folder",
+    ),
 )
 # Scores of pairs of chains by which a screen's matrix can be shown.
 _MATRIX_SCORES = ("ipsae", "iptm", "pdockq", "pdockq2", "lis", "ilis", "actifptm", "pae_min")

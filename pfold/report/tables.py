@@ -60,6 +60,7 @@ COLUMNS = (
     "search",
     "bucket",
     "seconds",
+    "stopped",
     "model",
     "weights",
     "structure",
@@ -198,7 +199,7 @@ def _sample_row(
     path = sample_structure(folder, sample["rank"], sample["seed"], sample["sample"], receipt["keep"])
     # As seen from the table, so that a results folder can be moved.
     structure = "" if path is None else path.relative_to(config.results).as_posix()
-    facts = {key: receipt[key] for key in ("n_msa", "bucket", "seconds")}
+    facts = {key: receipt[key] for key in ("n_msa", "bucket", "seconds")} | {"stopped": receipt.get("stopped", "")}
     single = {"iptm": None} if common["n_chain"] == 1 else {}
     return {**common, **facts, **sample, **single, "status": Status.DONE, "structure": structure}
 

@@ -145,6 +145,7 @@ def _receipt(target: Target, ranked: Sequence[ScoredSample], info: ResultInfo, k
         "bucket": info.bucket,
         "n_msa": info.n_msa,
         "seconds": round(info.seconds, 2),
+        "stopped": info.stopped,
         "keep": keep,
         "samples": [{"rank": rank, **_scores(sample)} for rank, sample in enumerate(ranked, start=1)],
         # Of the best sample.

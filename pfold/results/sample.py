@@ -30,6 +30,7 @@ class ResultInfo:
     """What is recorded of a result besides its samples.
 
     seconds: the time the target took. databases: names of those that its alignments were searched in.
+    stopped: why not all seeds were folded.
     """
 
     result_id: str
@@ -40,3 +41,4 @@ class ResultInfo:
     seconds: float
     settings: Mapping[str, Any]
     databases: tuple[str, ...] = ()
+    stopped: str = ""

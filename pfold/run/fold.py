@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from pfold import kernels
-from pfold.config import RunConfig
+from pfold.config import RunConfig, StopAt
 from pfold.errors import (
     DamagedError,
     DiskFullError,
@@ -86,12 +86,19 @@ class PassRunner:
         features = [self._features(p) for p in planned]
         chunks = self._plan_chunks(planned, features)
         samples: list[list[Sample]] = [[] for _ in planned]
+        seconds = [0.0 for _ in planned]
+        going = list(range(len(planned)))
         for i in range(len(planned[0].seeds)):
-            for mine, found in zip(samples, self._fold_seed(planned, features, i, chunks), strict=True):
-                mine.extend(found)
-        seconds = (time.perf_counter() - start) / len(planned)
-        for p, f, mine in zip(planned, features, samples, strict=True):
-            self._write(p, f, mine, seconds)
+            found = self._fold_seed([planned[k] for k in going], [features[k] for k in going], i, chunks)
+            now = time.perf_counter()
+            for k, of_seed in zip(going, found, strict=True):
+                samples[k].extend(of_seed)
+                seconds[k] += (now - start) / len(going)
+            start, going = now, [k for k in going if not reached(samples[k], self.config.stop_at)]
+            if not going:
+                break
+        for p, f, mine, taken in zip(planned, features, samples, seconds, strict=True):
+            self._write(p, f, mine, taken)
 
     def _features(self, planned: PlannedPrediction) -> Features:
         """The features of a target from the store; made again where they are gone or can't be read any more."""
@@ -155,6 +162,7 @@ class PassRunner:
             seconds=seconds,
             settings=self.config.sampling() | {"seeds": list(planned.seeds)},
             databases=searched_databases(target, self.config),
+            stopped=_stopped(planned.seeds, samples, self.config.stop_at),
         )
         folder, config = self.paths.predictions / planned.folder, self.config
         best = write_result(folder, target, samples, info, config.keep, config.confidences)[0]
@@ -172,6 +180,20 @@ class PassRunner:
             best.summary["ranking_score"],
             seconds,
         )
+
+
+def reached(samples: Sequence[Sample], stop_at: StopAt | None) -> bool:
+    """Whether a sample has the score at which no further seeds are folded."""
+    return stop_at is not None and any(sample.summary[stop_at.score] >= stop_at.value for sample in samples)
+
+
+def _stopped(seeds: Sequence[int], samples: Sequence[Sample], stop_at: StopAt | None) -> str:
+    """Why not all seeds of a target were folded; empty where they were."""
+    n_folded = len({sample.seed for sample in samples})
+    if stop_at is None or n_folded == len(seeds):
+        return ""
+    best = max(float(sample.summary[stop_at.score]) for sample in samples)
+    return f"after {n_folded} of {len(seeds)} seeds: {stop_at.score} {best:.4g}"
 
 
 def _report(note: Callable[[str], None], what: str, doing: str) -> None:

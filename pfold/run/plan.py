@@ -258,6 +258,7 @@ def _write_search_shards(planned: Sequence[PlannedTarget], config: RunConfig, pa
         for entity, key in zip(p.named.target.entities, p.alignments, strict=True):
             if needs_search(entity, config) and key not in items and key not in store:
                 items[key] = PlannedSearch(key, entity.sequence, entity.kind, _label(p.named.target, entity))
+    logger.info("plan: %d sequences to search, each once", len(items))
     shard_of = _cut(list(items), config.batch.shard_size)
     for shard, keys in _by_shard(shard_of).items():
         asked = shard_resources(config, SEARCH, len(keys))
@@ -279,6 +280,7 @@ def _write_features_shards(
     for p in planned:
         if p.features_id in waiting or p.features_id not in store:
             waiting.setdefault(p.features_id, []).append(p)
+    logger.info("plan: features of %d targets to make", len(waiting))
     shard_of = _cut(list(waiting), config.batch.shard_size)
     for shard, keys in _by_shard(shard_of).items():
         of_shard = [waiting[key] for key in keys]

@@ -128,7 +128,7 @@ function drawScreen() {
     const layout = plotLayout("prey", "bait", { height: Math.max(280, 120 + 18 * baits.length) });
     layout.xaxis.type = layout.yaxis.type = "category";
     layout.yaxis.autorange = "reversed";
-    layout.margin = { l: 140, r: 20, t: 20, b: 120 };
+    layout.xaxis.automargin = layout.yaxis.automargin = true;
     Plotly.react("screen-matrix", [trace], layout, PLOT_OPTIONS);
     listHits(score, at, distance);
   };
