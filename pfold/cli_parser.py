@@ -149,7 +149,9 @@ def _add_clean(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     what = "write finished results in other programs' formats: the best sample of each target"
     export = commands.add_parser("export", help=what, description=what)
-    export.add_argument("form", help="mmcif, pdb, bcif, fasta, json or compact (confidences), zip, or modelarchive")
+    export.add_argument(
+        "form", help="mmcif, pdb, bcif, fasta, foldcomp, json or compact (confidences), zip, modelarchive"
+    )
     export.add_argument("names", nargs="*", metavar="NAME", help="names of targets (default: all that are done)")
     _add_run(export)
     export.add_argument("--output", type=Path, default=Path("export"), help="folder to write to (default: %(default)s)")

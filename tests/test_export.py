@@ -1,5 +1,6 @@
 """Finished results in other programs' formats, read back by those programs' libraries."""
 
+import importlib.util
 import io
 import zipfile
 
@@ -11,11 +12,17 @@ import pytest
 from biotite.structure.io import pdbx
 
 from pfold import cli, stages
+from pfold.errors import InputError
+from pfold.export.foldcomp import protein_chains, write_foldcomp
 from pfold.export.forms import FORMS, export_results
 from pfold.export.modelarchive import residue_pae
 from pfold.results.confidences import read_confidences
 from pfold.run import batch as batches
 from tests.runs import StandInModel, make_config, write_fasta
+
+needs_foldcomp = pytest.mark.skipif(
+    importlib.util.find_spec("foldcomp") is None, reason="no foldcomp here: it is made for Python 3.11 on x86-64"
+)
 
 
 @pytest.fixture
@@ -43,6 +50,55 @@ def test_structures_have_the_same_atoms(results, tmp_path, form, end):
         np.testing.assert_allclose(*positions, atol=1e-3)
         assert [c.atom.b_iso for c in found[0].all()] == pytest.approx([50.0] * len(sites[0]))
         assert "UNTRAINED WEIGHTS" in path.read_text()
+
+
+@needs_foldcomp
+def test_a_foldcomp_database_has_every_protein_chain(results, tmp_path):
+    structures = [(name, best_structure(results, name)) for name in ("a", "b")]
+    chains = [chain for name, structure in structures for chain in protein_chains(name, structure)]
+    assert [name for name, _ in chains] == ["a", "b_A", "b_B"]
+    paths = write_foldcomp(chains, tmp_path / "db")
+    assert [path.name for path in paths] == ["db", "db.index", "db.lookup", "db.dbtype"]
+    import foldcomp
+
+    with foldcomp.open(tmp_path / "db") as database:
+        read = dict(database)
+    assert read.keys() == {"a", "b_A", "b_B"}
+    for name, text in read.items():
+        assert ca_atoms(text)[0] == ca_atoms(dict(chains)[name])[0]
+
+
+@needs_foldcomp
+@pytest.mark.shared
+def test_a_foldcomp_database_keeps_a_real_structure(shared, tmp_path):
+    source = shared / "data/ipsae/fold_aurka_0_tpx2_0_model_0.cif"
+    chains = list(protein_chains("aurka", gemmi.read_structure(str(source))))
+    (path, *_) = write_foldcomp(chains, tmp_path / "db")
+    import foldcomp
+
+    with foldcomp.open(path) as database:
+        read = dict(database)
+    # The kinase has phosphorylated residues.
+    assert {name.split("_")[1] for name in read} == {"A", "B"}
+    assert len(read) > 2
+    for name, text in chains:
+        (names, before), (found, after) = ca_atoms(text), ca_atoms(read[name])
+        assert names == found
+        assert np.linalg.norm(before - after, axis=1).max() < 0.5
+    assert path.stat().st_size < source.stat().st_size / 10
+
+
+def ca_atoms(text):
+    """Residues' names, and positions of their Cα [N, 3], of a PDB text."""
+    model = gemmi.read_pdb_string(text)[0]
+    atoms = [(site.residue.name, site.atom.pos.tolist()) for site in model.all() if site.atom.name == "CA"]
+    return [name for name, _ in atoms], np.array([position for _, position in atoms])
+
+
+def test_untrained_weights_make_no_foldcomp_database(results, tmp_path):
+    with pytest.raises(InputError, match="untrained"):
+        export_results(results, "foldcomp", tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_binary_cif_has_every_category(results, tmp_path):

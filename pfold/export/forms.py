@@ -15,6 +15,7 @@ import pandas as pd
 from biotite.structure.io import pdbx
 
 from pfold.errors import ConfigError, InputError
+from pfold.export.foldcomp import protein_chains, write_foldcomp
 from pfold.export.modelarchive import write_modelarchive
 from pfold.files import atomic_file, read_table
 from pfold.report.tables import best_samples
@@ -26,8 +27,8 @@ from pfold.weights.published import UNTRAINED
 
 logger = logging.getLogger(__name__)
 
-# Name of the archive and of the sequences that are written for all targets together.
-ARCHIVE, SEQUENCES = "pfold_results.zip", "pfold_results.fasta"
+# Names of the archive, sequences and Foldcomp database that are written for all targets together.
+ARCHIVE, SEQUENCES, FOLDCOMP = "pfold_results.zip", "pfold_results.fasta", "pfold_foldcomp"
 # Columns of atoms that BinaryCIF holds as numbers.
 _ATOM_NUMBERS: dict[str, type] = {"id": int}
 _ATOM_NUMBERS |= dict.fromkeys(("Cartn_x", "Cartn_y", "Cartn_z", "occupancy", "B_iso_or_equiv"), float)
@@ -174,6 +175,17 @@ def _write_zip(finished: list[Finished], results: Path, output: Path) -> list[Pa
     return [output / ARCHIVE]
 
 
+def _write_foldcomp(finished: list[Finished], results: Path, output: Path) -> list[Path]:
+    """All chains of proteins as a Foldcomp database. Raises InputError for untrained weights, as it can't name them."""
+    if any(target.untrained for target in finished):
+        raise InputError(
+            f"{results}: made with untrained weights, which a Foldcomp database has no place to say; use mmcif"
+        )
+    structures = ((target.folder.name, gemmi.read_structure(str(target.structure))) for target in finished)
+    chains = (chain for name, structure in structures for chain in protein_chains(name, structure))
+    return write_foldcomp(chains, output / FOLDCOMP)
+
+
 def _write_modelarchive(finished: list[Finished], results: Path, output: Path) -> list[Path]:
     """Two files a target: the model, and the archive of its PAE."""
     return [
@@ -193,6 +205,7 @@ FORMS: dict[str, Callable[[list[Finished], Path, Path], list[Path]]] = {
     "fasta": _write_fasta,
     "json": _each("_confidences.json", functools.partial(_write_confidences, form=JSON)),
     "compact": _each("_confidences.npz", functools.partial(_write_confidences, form=COMPACT)),
+    "foldcomp": _write_foldcomp,
     "zip": _write_zip,
     "modelarchive": _write_modelarchive,
 }
