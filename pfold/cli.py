@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -127,6 +128,21 @@ def _run_clean(args: argparse.Namespace) -> None:
     print(f"{len(leftovers)} files and folders, {mb:.1f} MB: {done}", file=sys.stderr)
 
 
+def _run_cascade(args: argparse.Namespace) -> int:
+    from pfold.cascade import forecast, run_cascade
+
+    config = load_config(args.config)
+    if args.forecast:
+        for line in forecast(config):
+            print(line)
+        return 0
+
+    def run(step: Path) -> int:
+        return subprocess.run(workflow_command(step, args.profile, args.arguments), check=False).returncode
+
+    return run_cascade(config, run)
+
+
 def _run_stage(args: argparse.Namespace) -> None:
     from pfold import stages
 
@@ -183,6 +199,8 @@ def _run(args: argparse.Namespace) -> int:
         command = workflow_command(args.config, args.profile, args.arguments)
         # Snakemake takes this process's place, so that signals and exit codes are its own.
         os.execv(command[0], command)
+    elif args.command == "cascade":
+        return _run_cascade(args)
     elif args.command == "report":
         from pfold import stages
 

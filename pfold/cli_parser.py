@@ -34,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
         if name == "retry":
             command.add_argument("--reason", choices=REASONS, help="only targets that failed for this reason")
     _add_project(commands)
+    _add_cascade(commands)
     _add_report(commands)
     _add_query(commands)
     _add_export(commands)
@@ -115,6 +116,16 @@ def _add_project(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     run.add_argument("--config", type=Path, default=default_config(), help="(default: %(default)s)")
     run.add_argument("--profile", default="local", help="name or folder of a Snakemake profile (default: %(default)s)")
     run.add_argument("arguments", nargs="*", metavar="-- ARGUMENT", help="Snakemake's own, such as: -- plan --dry-run")
+
+
+def _add_cascade(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "run the configuration's cascade: each step folds what the step before lets go on"
+    cascade = commands.add_parser("cascade", help=what, description=what)
+    cascade.add_argument("--config", type=Path, default=default_config(), help="(default: %(default)s)")
+    profile = "name or folder of a Snakemake profile (default: %(default)s)"
+    cascade.add_argument("--profile", default="local", help=profile)
+    cascade.add_argument("--forecast", action="store_true", help="only say what each step would cost")
+    cascade.add_argument("arguments", nargs="*", metavar="-- ARGUMENT", help="Snakemake's own")
 
 
 def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

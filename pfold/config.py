@@ -40,11 +40,22 @@ class StopAt:
 
 
 @dataclass(frozen=True)
+class CascadeStep:
+    """A step of a cascade: its name, keys that are other in it, and score -> (minimum, maximum) of what goes on."""
+
+    name: str
+    keys: Mapping[str, Any]
+    go_on: Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """A checked configuration; the keys of `config.schema.yaml` with the model's defaults filled in."""
 
     targets: tuple[str, ...]
     pairs: PairSettings
+    only: Path | None
+    cascade: tuple[CascadeStep, ...]
     results: Path
     store: Path
     model: ModelSettings
@@ -149,6 +160,8 @@ def parse_config(raw: Mapping[str, Any], source: str = "the configuration") -> R
     return RunConfig(
         targets=targets,
         pairs=screen,
+        only=_path(value["only"]),
+        cascade=_cascade(value["cascade"], source),
         results=results,
         store=Path(value["store"]) if value["store"] else results / "store",
         model=model,
@@ -179,6 +192,29 @@ def parse_config(raw: Mapping[str, Any], source: str = "the configuration") -> R
         batch=BatchSettings(**value["batch"]),
         keys=dict(raw),
     )
+
+
+def _cascade(steps: Sequence[Mapping[str, Any]], source: str) -> tuple[CascadeStep, ...]:
+    names = [step["name"] for step in steps]
+    if len(set(names)) < len(names):
+        raise ConfigError(f'{source}: "cascade": two steps have the same name')
+    for step in steps[:-1]:
+        if "go_on" not in step:
+            raise ConfigError(
+                f'{source}: "cascade": step {step["name"]} needs go_on: which targets the next step folds'
+            )
+    return tuple(
+        CascadeStep(
+            step["name"],
+            step.get("set", {}),
+            {score: _bounds(bound) for score, bound in step.get("go_on", {}).items()},
+        )
+        for step in steps
+    )
+
+
+def _bounds(bound: float | Sequence[float]) -> tuple[float, float]:
+    return (bound[0], bound[1]) if isinstance(bound, Sequence) else (bound, math.inf)
 
 
 def _esm_weights(value: Mapping[str, Any]) -> str:

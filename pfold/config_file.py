@@ -10,7 +10,7 @@ from pfold.strict_yaml import load_yaml
 from pfold.weights.published import AUTO, UNTRAINED
 
 # Keys that hold a path or a list of paths, and what they may say instead of one.
-_PATH_KEYS = ("targets", "results", "store", "weights", "esm_weights", "components", "environment")
+_PATH_KEYS = ("targets", "only", "results", "store", "weights", "esm_weights", "components", "environment")
 _PAIR_PATH_KEYS = ("baits", "preys", "table")
 _SEARCH_PATH_KEYS = ("databases", "rna_databases")
 _TEMPLATE_PATH_KEYS = ("seqres", "mmcif")

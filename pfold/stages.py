@@ -110,14 +110,14 @@ def run_targets(config: RunConfig) -> None:
     made_from, sources = targets_source(config), source_digests(files)
     with noting_files() as named:
         records = collect_targets(
-            read_sources(config), functools.partial(_check_target, config=config), config.max_tokens
+            read_sources(config), functools.partial(check_target, config=config), config.max_tokens
         )
     write_targets(records, paths.targets)
     made = (paths.targets, paths.targets.with_suffix(".csv"))
     end_stage(paths, TARGETS, made_from, made, sources=source_digests(named) | sources)
 
 
-def _check_target(target: Target, config: RunConfig) -> int:
+def check_target(target: Target, config: RunConfig) -> int:
     """Number of tokens of a target. Raises InputError for what can't be built or what the model can't take."""
     if (target.contacts or target.pockets) and not config.model.constraints:
         raise InputError(

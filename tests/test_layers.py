@@ -15,7 +15,7 @@ ORDER = [
     *("targets", "chem", "weights", "msa", "templates", "features", "confidence"),
     *("kernels", "model", "inference", "esm", "checkpoints"),
     *("config_file", "config", "project", "results", "run", "report", "export", "doctor", "stages"),
-    *("cli_parser", "cli"),
+    *("cascade", "cli_parser", "cli"),
 ]
 
 
