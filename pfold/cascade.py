@@ -28,7 +28,7 @@ from pfold.run.paths import RunPaths
 from pfold.run.resources import predicted_minutes
 from pfold.run.sources import read_sources
 from pfold.stages import check_target
-from pfold.targets.table import NamedTarget, collect_targets
+from pfold.targets.table import Counted, collect_targets
 
 logger = logging.getLogger(__name__)
 
@@ -157,11 +157,11 @@ def forecast(config: RunConfig) -> Iterator[str]:
             use_components(own.components)
             check = functools.partial(check_target, config=own)
             records = collect_targets(read_sources(own), check, own.max_tokens)
-            targets = [record for record in records if isinstance(record, NamedTarget)]
-        chosen = [named for named in targets if names is None or named.target.name in names]
+            targets = [record for record in records if isinstance(record, Counted)]
+        chosen = [x for x in targets if names is None or x.target.name in names]
         minutes = 0.0
-        for named in chosen:
-            bucket, n_seed = token_bucket(named.n_token, own.buckets), len(target_seeds(named.target, own))
+        for counted in chosen:
+            bucket, n_seed = token_bucket(counted.n_token, own.buckets), len(target_seeds(counted.target, own))
             tflop = predicted_tflop(own.model, bucket, n_seed, own.n_cycle, own.n_step, own.n_sample)
             minutes += predicted_minutes(own, tflop)
         known = number == 0 or names is not None
