@@ -11,8 +11,13 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from pfold.report.page import write_front_page
+from pfold.chem.assembly import build_assembly
+from pfold.features.store import FeatureStore
+from pfold.report.page import single_page, write_front_page
 from pfold.report.tables import Tables, summarise
+from pfold.targets.types import POLYMERS
+from tests.molecules import TARGETS
+from tests.report.conftest import write_stand_in
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # Without a graphics card: WebGL by SwiftShader. As root in a container: no sandbox.
@@ -173,6 +178,22 @@ def test_one_file_needs_no_other(finished_run, page, tmp_path):
     page.goto((tmp_path / "dimer.html").as_uri())
     page.wait_for_selector("body[data-ready=target]", state="attached")
     assert not is_blank(page, "#view")
+
+
+@pytest.mark.parametrize("name", ["complex", "nucleic", "glycan", "modified"])
+def test_every_kind_of_molecule_is_shown_and_selected(name, page, tmp_path):
+    target = TARGETS[name]
+    write_stand_in(tmp_path / name, target)
+    (tmp_path / "page.html").write_text(single_page(tmp_path / name, FeatureStore(tmp_path / "store"), "0" * 16))
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_selector("body[data-ready=target]", state="attached")
+    assert not is_blank(page, "#view")
+    page.evaluate("select([...target.tokens.chain.keys()])")
+    assert n_selected_atoms(page) == build_assembly(target).n_atom
+    page.evaluate("select([target.tokens.chain.length - 1])")
+    last = build_assembly(target).chains[-1]
+    n_last = [len(residue.atom_name) for residue in last.residues]
+    assert n_selected_atoms(page) == (n_last[-1] if last.kind in POLYMERS else sum(n_last))
 
 
 def test_twenty_thousand_targets(finished_run, page, tmp_path, record_property):

@@ -14,11 +14,15 @@ import pfold
 from pfold import stages
 from pfold.cli import main
 from pfold.errors import ConfigError, InputError
+from pfold.features.featurize import featurize
 from pfold.features.store import FeatureStore
 from pfold.report.alignment_depth import NOT_COVERED, alignment_depth
 from pfold.report.front_data import front_data
 from pfold.report.tables import Tables, summarise
 from pfold.report.target_data import superposition, target_data, token_plddt
+from pfold.targets.types import POLYMERS
+from tests.molecules import TARGETS
+from tests.report.conftest import write_stand_in
 
 
 def page_data(path):
@@ -74,6 +78,21 @@ def test_a_target_s_data_is_that_of_its_result(finished_run):
     summary = json.loads((result / "dimer_summary_confidences.json").read_text())
     assert data["samples"][0]["pairs"]["ipsae"] == summary["chain_pair_ipsae"]
     assert data["alignment"]["coverage"] == [1] * 16
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_kind_of_molecule_has_a_page(name, tmp_path):
+    target = TARGETS[name]
+    write_stand_in(tmp_path / name, target)
+    data = target_data(tmp_path / name, FeatureStore(tmp_path / "store"), "0" * 16)
+    n_token = len(featurize(target)["token_index"])
+    assert len(data["tokens"]["name"]) == n_token == len(data["samples"][0]["plddt"])
+    assert data["chains"] == list(target.chain_ids)
+    polymers = {chain for entity in target.entities if entity.kind in POLYMERS for chain in entity.ids}
+    of_polymers = np.array(data["tokens"]["chain"])[data["tokens"]["polymer"]]
+    assert set(of_polymers) == polymers
+    # The first token is the mean of its atoms, the last an atom or residue at the end of the ramp.
+    assert 20 <= data["samples"][0]["plddt"][0] < 40 < data["samples"][0]["plddt"][-1] <= 80
 
 
 def test_both_forms_of_confidences_give_the_same_page(finished_run, tmp_path):

@@ -13,42 +13,12 @@ from pfold.chem.assembly import build_assembly
 from pfold.features.featurize import featurize
 from pfold.results.sample import ResultInfo
 from pfold.results.structure import format_mmcif
-from pfold.targets.formats.fasta import merge_chains
-from pfold.targets.types import AtomRef, Bond, Entity, Modification, Target
+from tests.molecules import TARGETS
 from tests.runs import StandInModel
 
 # PDBx's dictionary, of Debian's package libcifpp-data.
 PDBX = Path("/usr/share/libcifpp/mmcif_pdbx.dic")
 INFO = ResultInfo("r1", "protenix_tiny_default_v0.5.0", True, 32, 7, 1.5, {"n_step": 5}, ("uniref90.fasta",))
-GLYCAN_BONDS = (
-    Bond(AtomRef("A", 2, "ND2"), AtomRef("G", 1, "C1")),
-    Bond(AtomRef("G", 1, "O4"), AtomRef("G", 2, "C1")),
-    Bond(AtomRef("G", 2, "O4"), AtomRef("G", 3, "C1")),
-)
-TARGETS = {
-    "monomer": Target("monomer", merge_chains(["MKTAYIAKQR"])),
-    "complex": Target(
-        "complex",
-        (
-            *merge_chains(["MKTAYI", "GGG", "MKTAYI"]),
-            Entity("ligand", "", ("D",), codes=("ATP",)),
-            Entity("ion", "", ("E", "F"), codes=("MG",)),
-        ),
-    ),
-    "nucleic": Target("nucleic", (Entity("dna", "GATC", ("A",)), Entity("rna", "GAUC", ("C",)))),
-    "glycan": Target(
-        "glycan",
-        (Entity("protein", "MNSTK", ("A",)), Entity("ligand", "", ("G",), codes=("NAG", "NAG", "BMA"))),
-        bonds=GLYCAN_BONDS,
-    ),
-    "modified": Target(
-        "modified",
-        (
-            Entity("protein", "MKSTK", ("A",), modifications=(Modification(3, "SEP"),)),
-            Entity("ligand", "", ("L",), smiles="CC[O-]"),
-        ),
-    ),
-}
 
 
 @pytest.fixture(scope="module")
