@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +71,11 @@ def aligned_rows(alignment: Alignment) -> list[str]:
     return [row.translate(_LOWER).replace(".", "") for row in alignment.sequences]
 
 
+def _named_row(source: str, row: int, descriptions: Sequence[str]) -> str:
+    """A row as messages call it."""
+    return f'{source}, row {row + 1} ("{printable(descriptions[row][:60])}")'
+
+
 def parse_a3m(lines: Iterable[str], query: str, source: str) -> Alignment:
     """Read an a3m, whose first row should be the query.
 
@@ -79,14 +84,15 @@ def parse_a3m(lines: Iterable[str], query: str, source: str) -> Alignment:
     """
     descriptions, sequences = read_fasta_rows(lines, source)
     for i, sequence in enumerate(sequences):
-        row = f'{source}, row {i + 1} ("{printable(descriptions[i][:60])}")'
         if not _LETTERS.fullmatch(sequence):
             letter = next(c for c in sequence if not _LETTERS.fullmatch(c))
-            raise InputError(f"{row}: {letter!a} is no letter of an a3m (letters, - and . are)")
+            raise InputError(
+                f"{_named_row(source, i, descriptions)}: {letter!a} is no letter of an a3m (letters, - and . are)"
+            )
         columns = len(sequence.translate(_LOWER).replace(".", ""))
         if columns != len(query):
             raise InputError(
-                f"{row}: {columns} aligned columns, "
+                f"{_named_row(source, i, descriptions)}: {columns} aligned columns, "
                 f"but the query has {len(query)} residues; check that the alignment is this sequence's"
             )
     if not sequences:
@@ -132,11 +138,14 @@ def to_arrays(alignment: Alignment, kind: str = PROTEIN) -> tuple[np.ndarray, np
 
     Returns msa [N_msa, N] int32 (classes of `pfold.chem.residues.RESTYPES`) and deletion_matrix [N_msa, N] int32.
     """
-    msa, deletions = [], []
-    for sequence in alignment.sequences:
-        classes = MSA_TABLES[kind][np.frombuffer(sequence.replace(".", "").encode("ascii"), np.uint8)]
-        aligned = classes >= 0
-        inserted = np.cumsum(~aligned)[aligned]
-        msa.append(classes[aligned])
-        deletions.append(np.diff(inserted, prepend=0))
-    return np.array(msa, np.int32), np.array(deletions, np.int32)
+    rows = [sequence.replace(".", "") for sequence in alignment.sequences]
+    # All rows at once: each has as many aligned columns as the first.
+    classes = MSA_TABLES[kind][np.frombuffer("".join(rows).encode("ascii"), np.uint8)]
+    aligned = classes >= 0
+    msa = classes[aligned].reshape(len(rows), -1)
+    n_inserted = np.cumsum(~aligned, dtype=np.int32)
+    ends = np.cumsum([len(row) for row in rows])
+    before_row = np.concatenate([[0], n_inserted[ends[:-1] - 1]])
+    inserted = n_inserted[aligned].reshape(len(rows), -1)
+    deletions = np.diff(inserted, axis=1, prepend=before_row[:, None])
+    return msa.astype(np.int32), deletions.astype(np.int32)
