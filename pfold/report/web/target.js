@@ -137,12 +137,18 @@ function chainBorders(square) {
   });
 }
 
-// Names of chains in the middle of each, for axes.
+// Ticks of axes: names of chains in the middle of each; of a single chain, numbers of residues.
 function chainTicks() {
-  const starts = [0, ...borders(), target.tokens.chain.length];
-  if (starts.length === 2) return {};
+  const { chain, number } = target.tokens;
+  const starts = [0, ...borders(), chain.length];
+  const array = (tickvals, ticktext) => ({ tickmode: "array", tickvals, ticktext, tickangle: 0 });
+  if (starts.length === 2) {
+    const step = [1, 5, 10, 20, 50, 100, 200, 500, 1000].find((candidate) => chain.length / candidate <= 10);
+    const marked = number.flatMap((value, i) => (value % step === 0 ? [i] : []));
+    return array(marked, marked.map((i) => number[i]));
+  }
   const middles = starts.slice(0, -1).map((start, i) => (start + starts[i + 1] - 1) / 2);
-  return { tickmode: "array", tickvals: middles, ticktext: starts.slice(0, -1).map((start) => target.tokens.chain[start]) };
+  return array(middles, starts.slice(0, -1).map((start) => chain[start]));
 }
 
 // --- plots ---------------------------------------------------------------------------------------------------------
