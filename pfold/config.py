@@ -66,6 +66,7 @@ class RunConfig:
     dtype: str
     seeds: tuple[int, ...]
     n_cycle: int
+    recycle_tolerance: float | None
     n_step: int
     n_sample: int
     msa_rows: str
@@ -94,7 +95,9 @@ class RunConfig:
 
     def sampling(self) -> dict[str, Any]:
         """The settings of a prediction that are part of a result's identity."""
-        stop = {} if self.stop_at is None else {"stop_at": asdict(self.stop_at)}
+        stop: dict[str, Any] = {} if self.stop_at is None else {"stop_at": asdict(self.stop_at)}
+        if self.recycle_tolerance is not None:
+            stop["recycle_tolerance"] = self.recycle_tolerance
         return stop | {
             "n_cycle": self.n_cycle,
             "n_step": self.n_step,
@@ -171,6 +174,7 @@ def parse_config(raw: Mapping[str, Any], source: str = "the configuration") -> R
         environment=_path(value["environment"]),
         dtype=value["dtype"],
         seeds=tuple(value["seeds"]),
+        recycle_tolerance=value["recycle_tolerance"],
         n_cycle=value["n_cycle"] or model.n_cycle,
         n_step=value["n_step"] or model.n_step,
         n_sample=value["n_sample"] or model.n_sample,

@@ -4,7 +4,7 @@ The targets of a batch are padded to the same lengths and stacked: tokens and at
 atoms and MSA rows know nothing of the batch, and pairs are [n_target * N, N, c_z] (`pfold.kernels`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from mindspore import Tensor
 
 from pfold import kernels
 from pfold.confidence import PairConfidence, confidence_of_sample, contact_probabilities
+from pfold.confidence.bins import DISTOGRAM_RANGE, expected_pair_value
 from pfold.errors import NotFiniteError
 from pfold.features.model_inputs import (
     constraint_arrays,
@@ -39,11 +40,15 @@ from pfold.weights.published import ModelSettings
 
 @dataclass(frozen=True, eq=False)
 class Trunk:
-    """What the trunk knows of the targets: s_inputs and s [n_target * N, c], z [n_target * N, N, c_z]."""
+    """What the trunk knows of the targets: s_inputs and s [n_target * N, c], z [n_target * N, N, c_z].
+
+    n_cycle: the recycling cycles that were made.
+    """
 
     s_inputs: Tensor
     s: Tensor
     z: Tensor
+    n_cycle: int
 
 
 class ForwardPass:
@@ -102,8 +107,17 @@ class ForwardPass:
             slots.append((as_input(to_device(stack_targets(arrays))), Tensor(np.concatenate(shares))))
         return slots
 
-    def trunk(self, n_cycle: int, seeds: Sequence[int] | None) -> Trunk:
-        """Embedding, recycling, MSA module and pairformer; seeds draw each target's MSA rows, None keeps all."""
+    def trunk(self, n_cycle: int, seeds: Sequence[int] | None, tolerance: float | None = None) -> Trunk:
+        """Embedding, recycling, MSA module and pairformer; seeds draw each target's MSA rows, None keeps all.
+
+        tolerance: no further cycle once the expected distances (of the distogram) of a target's tokens have moved less
+        than this (Å, root mean square) in a cycle. Raises ValueError with a tolerance for several targets: each would
+        end at another cycle.
+        """
+        if tolerance is not None and len(self.features) > 1:
+            raise ValueError("targets are folded one by one where recycling may stop early")
+        distances: np.ndarray | None = None
+        n_done = 0
         p = self.params.trunk.head
         s_inputs, *init = graphs.begin(self.params.input_embedder, p, self.f)
         self._record("s_inputs_0_0", s_inputs)
@@ -123,8 +137,24 @@ class ForwardPass:
             self._record_pairs(f"trunk_{cycle}_1", z)
             # A pair that is not finite makes its single so in the same block.
             _require_finite(to_array(s), f"the trunk, recycling cycle {cycle + 1}")
+            n_done += 1
+            if tolerance is not None:
+                before, distances = distances, self._distances(z)
+                if before is not None and np.sqrt(np.mean((distances - before) ** 2)) < tolerance:
+                    break
         kernels.release_memory()
-        return Trunk(s_inputs, s, z)
+        return Trunk(s_inputs, s, z, n_done)
+
+    def _distances(self, z: Tensor) -> np.ndarray:
+        """Expected distances (Å) between the tokens of the one target, [N, N]."""
+        return np.concatenate([expected_pair_value(rows, DISTOGRAM_RANGE) for _, rows in self._distogram(z)])
+
+    def _distogram(self, z: Tensor) -> Iterator[tuple[int, np.ndarray]]:
+        """Number of a target and logits [R, N, 64] of some rows of its distogram, a block after the other."""
+        for block in row_blocks(len(self.features), self.padded_token, self.chunks.rows):
+            distogram = graphs.distogram_head(self.params.distogram_head, z, self.mask, block.rows)
+            for i, n in enumerate(self.n_token):
+                yield i, block.of_target(distogram, i, n)
 
     def _msa_rows(self, cycle: int, seeds: Sequence[int] | None) -> Params:
         arrays = []
@@ -187,9 +217,7 @@ class ForwardPass:
             self.record(f"denoised_{step}_0", lambda x=denoised: x[:, : self.n_atom[0]])  # type: ignore[misc]
         return [sampler.x for sampler in samplers]
 
-    def confidence(
-        self, trunk: Trunk, coordinate: Sequence[np.ndarray], n_cycle: int, *, logits: bool
-    ) -> list[dict[str, Any]]:
+    def confidence(self, trunk: Trunk, coordinate: Sequence[np.ndarray], *, logits: bool) -> list[dict[str, Any]]:
         """Distogram, confidence head and scores of every sample of every target.  coordinate: as from `diffusion`."""
         contact_probs = self._contact_probabilities(trunk)
         outputs: list[dict[str, Any]] = [{"contact_probs": x, "summary": [], "full_data": []} for x in contact_probs]
@@ -199,7 +227,7 @@ class ForwardPass:
             self.report(f"confidence of sample {sample + 1} of {n_sample}")
             positions = [x[sample] for x in coordinate]
             for i, (heads, pairs) in enumerate(self._confidence_of(trunk, positions, logits=logits)):
-                scores = positions[i], heads["plddt"], pairs, contact_probs[i], n_cycle
+                scores = positions[i], heads["plddt"], pairs, contact_probs[i], trunk.n_cycle
                 summary, full = confidence_of_sample(self.features[i], *scores)
                 outputs[i]["summary"].append(summary)
                 outputs[i]["full_data"].append(full)
@@ -214,11 +242,10 @@ class ForwardPass:
     def _contact_probabilities(self, trunk: Trunk) -> list[np.ndarray]:
         """Contact probabilities [N, N] of each target from the distogram, a block of its rows at a time."""
         found: list[list[np.ndarray]] = [[] for _ in self.features]
-        for block in row_blocks(len(self.features), self.padded_token, self.chunks.rows):
-            distogram = graphs.distogram_head(self.params.distogram_head, trunk.z, self.mask, block.rows)
-            for i, n in enumerate(self.n_token):
-                found[i].append(contact_probabilities(block.of_target(distogram, i, n)))
-            self.record("distogram_0_0", lambda x=distogram, b=block: b.of_target(x, 0, self.n_token[0]))  # type: ignore[misc]
+        for i, rows in self._distogram(trunk.z):
+            found[i].append(contact_probabilities(rows))
+            if i == 0:
+                self.record("distogram_0_0", lambda x=rows: x)  # type: ignore[misc]
         contact_probs = [np.concatenate(rows) for rows in found]
         for probs in contact_probs:
             _require_finite(probs, "the distogram head")

@@ -74,6 +74,7 @@ class Model:
         *,
         noise: Sequence[NoiseArgument],
         n_cycle: int | None = None,
+        recycle_tolerance: float | None = None,
         n_step: int | None = None,
         n_sample: int | None = None,
         msa_rows: str | None = None,
@@ -87,7 +88,8 @@ class Model:
         """Fold several targets of similar length in one forward pass; each comes out as if folded alone.
 
         features: of each target, as in `pfold.features.schema`; noise: a seed or recorded stream of each. n_cycle,
-        n_step, n_sample: recycling cycles, diffusion steps and samples; the model's defaults where None. msa_rows:
+        n_step, n_sample: recycling cycles, diffusion steps and samples; the model's defaults where None.
+        recycle_tolerance: ends recycling early (`ForwardPass.trunk`), for one target. msa_rows:
         "random" draws MSA rows in each cycle as the reference does, "all" keeps them all; None is "random" with a seed
         and "all" with a recorded stream. n_token, n_atom: pad to these lengths; nothing unpadded changes. stages: also
         return what left each stage, of the first target. logits: also return the confidence head's logits. chunks:
@@ -131,13 +133,13 @@ class Model:
             seeds = [0 if isinstance(one, Mapping) else one for one in noise]
 
         timings, start, before = {}, time.perf_counter(), graphs.counts.copy()
-        trunk = forward.trunk(n_cycle, seeds)
+        trunk = forward.trunk(n_cycle, seeds, recycle_tolerance)
         timings["trunk"] = time.perf_counter() - start
         start = time.perf_counter()
         coordinate = forward.diffusion(trunk, streams, n_step)
         timings["diffusion"] = time.perf_counter() - start
         start = time.perf_counter()
-        outputs = forward.confidence(trunk, coordinate, n_cycle, logits=logits)
+        outputs = forward.confidence(trunk, coordinate, logits=logits)
         timings["confidence"] = time.perf_counter() - start
         done = graphs.counts.since(before)
         timings["compile"] = done.compile_seconds

@@ -45,6 +45,7 @@ COLUMNS = (
     "rank",
     "seed",
     "sample",
+    "n_cycle",
     "ranking_score",
     "plddt",
     "ptm",
@@ -74,7 +75,7 @@ COLUMNS = (
 # Of a pair of chains; the scores are those of both directions together.
 PAIR_COLUMNS = ("name", "bait", "prey", "chain_1", "chain_2", "iptm", "pae_min", *SCORES, "folder")
 
-_INTEGERS = ("rank", "seed", "sample", "n_token", "n_chain", "n_msa", "bucket")
+_INTEGERS = ("rank", "seed", "sample", "n_cycle", "n_token", "n_chain", "n_msa", "bucket")
 _DIGITS = {"ranking_score": 4, "plddt": 2, "ptm": 4, "iptm": 4, "fraction_disordered": 4, "gpde": 2, "seconds": 2}
 
 

@@ -158,7 +158,8 @@ def _scores(sample: ScoredSample) -> dict[str, Any]:
     pair = sample.interfaces.best()
     interface = {"best_pair": "-".join(pair["chain_ids"]), "ipsae": pair["ipsae"]} if pair else {}
     scores = {key: _plain(sample.summary[key]) for key in SCORES}
-    return {"seed": sample.seed, "sample": sample.number, **scores, **interface}
+    cycles = {"n_cycle": sample.summary["num_recycles"]} if "num_recycles" in sample.summary else {}
+    return {"seed": sample.seed, "sample": sample.number, **cycles, **scores, **interface}
 
 
 def _plain(value: Any) -> bool | float:

@@ -49,7 +49,9 @@ def run_batch(name: str, batch: Batch, targets: Mapping[str, Target], config: Ru
         for planned in missing:
             now = result_id(targets[planned.folder], planned.features_id, run, config)
             require_planned(planned.result_id, now, planned.name)
-        passes = cut_passes(missing, paths, config.targets_per_pass or max_targets(batch.bucket))
+        # Where recycling may stop early, each target has cycles of its own.
+        most = 1 if config.recycle_tolerance else config.targets_per_pass or max_targets(batch.bucket)
+        passes = cut_passes(missing, paths, most)
         bar = Progress(passes, f"bucket {batch.bucket}", "pass")
         runner = PassRunner(_load(config), targets, batch.bucket, config, attempt, bar.note)
         for planned_together in bar:

@@ -216,6 +216,7 @@ def predict_seeds(
             features,
             noise=[noise_seed(target.id, seed) for target, seed in zip(targets, seeds, strict=True)],
             n_cycle=config.n_cycle,
+            recycle_tolerance=config.recycle_tolerance,
             n_step=config.n_step,
             n_sample=config.n_sample,
             msa_rows=config.msa_rows,
