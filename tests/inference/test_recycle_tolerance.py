@@ -18,18 +18,6 @@ def features():
     return featurize(Target("t", merge_chains(["MKTAYIAKQ", "GSWWC"])), seed=5)
 
 
-def moves(model, features, n_cycle):
-    """How far expected distances move in each cycle after the first: a tolerance just above it ends recycling there."""
-    low, high = 1e-9, 100.0
-    for _ in range(40):
-        middle = (low * high) ** 0.5
-        n_done = model.predict(features, n_cycle=n_cycle, recycle_tolerance=middle, **SETTINGS)["summary"][0]
-        low, high = (low, middle) if n_done["num_recycles"] < n_cycle else (middle, high)
-        if high / low < 1.5:
-            break
-    return high
-
-
 def test_it_ends_early_and_gives_what_fewer_cycles_give(tiny_model, features):
     stopped = tiny_model.predict(features, n_cycle=4, recycle_tolerance=50.0, **SETTINGS)
     assert stopped["summary"][0]["num_recycles"] == 2
@@ -43,16 +31,6 @@ def test_what_does_not_settle_takes_all_cycles(tiny_model, features):
     without = tiny_model.predict(features, n_cycle=3, **SETTINGS)
     assert every["summary"][0]["num_recycles"] == without["summary"][0]["num_recycles"] == 3
     np.testing.assert_array_equal(every["coordinate"], without["coordinate"])
-
-
-def test_the_tolerance_decides(tiny_model, features):
-    edge = moves(tiny_model, features, 3)
-    assert 1e-9 < edge < 100
-    above, below = (
-        tiny_model.predict(features, n_cycle=3, recycle_tolerance=edge * factor, **SETTINGS)["summary"][0]
-        for factor in (1.0, 0.4)
-    )
-    assert (above["num_recycles"], below["num_recycles"]) == (2, 3)
 
 
 def test_several_targets_are_refused(tiny_model, features):

@@ -171,17 +171,9 @@ def test_a_target_that_is_not_there_is_said(finished_run, page):
     assert "open one from the list" in page.inner_text("#error")
 
 
-def test_one_file_needs_no_other(finished_run, page, tmp_path):
-    from pfold.stages import run_report
-
-    run_report(finished_run, "dimer", tmp_path / "dimer.html")
-    page.goto((tmp_path / "dimer.html").as_uri())
-    page.wait_for_selector("body[data-ready=target]", state="attached")
-    assert not is_blank(page, "#view")
-
-
-@pytest.mark.parametrize("name", ["complex", "nucleic", "glycan", "modified"])
-def test_every_kind_of_molecule_is_shown_and_selected(name, page, tmp_path):
+@pytest.mark.parametrize("name", ["complex", "nucleic"])
+def test_ligands_ions_and_nucleic_acids_are_shown_and_selected(name, page, tmp_path):
+    """Of a single file, which needs no other."""
     target = TARGETS[name]
     write_stand_in(tmp_path / name, target)
     (tmp_path / "page.html").write_text(single_page(tmp_path / name, FeatureStore(tmp_path / "store"), "0" * 16))
