@@ -5,6 +5,7 @@ lets go on is named in a file, which the next step's configuration names (`only`
 and another threshold folds only what is new.
 """
 
+import copy
 import functools
 import logging
 import math
@@ -17,12 +18,12 @@ import yaml
 
 from pfold.chem.components import use_components
 from pfold.config import CascadeStep, RunConfig, parse_config
-from pfold.config_file import with_paths
+from pfold.config_file import merge_keys, with_paths
 from pfold.errors import ConfigError
 from pfold.files import read_table, write_table, write_text
 from pfold.inference.buckets import token_bucket
-from pfold.report.tables import Status, best_samples
-from pfold.run.cost import predicted_tflop
+from pfold.report.tables import Status, target_summary
+from pfold.run.cost import run_tflop
 from pfold.run.identity import target_seeds
 from pfold.run.paths import RunPaths
 from pfold.run.resources import predicted_minutes
@@ -78,9 +79,8 @@ def _amount(names: list[str] | None) -> str:
 
 def step_keys(config: RunConfig, step: CascadeStep) -> dict[str, Any]:
     """The keys of a step's configuration: the cascade's, and over them the step's own."""
-    keys: dict[str, Any] = dict(config.keys)
-    for key, value in step.keys.items():
-        keys[key] = {**keys[key], **value} if isinstance(value, Mapping) and key in keys else value
+    keys: dict[str, Any] = copy.deepcopy(dict(config.keys))
+    merge_keys(keys, step.keys)
     del keys["cascade"]
     return keys | {"results": str(config.results / step.name), "store": str(config.store)}
 
@@ -92,9 +92,9 @@ def write_step(config: RunConfig, step: CascadeStep, names: list[str] | None) ->
     if names is not None:
         keys["only"] = str(folder / f"{step.name}.txt")
         write_text(folder / f"{step.name}.txt", "".join(f"{name}\n" for name in names))
-    # From the file's folder on, since the working directory's paths would be taken from there.
     path = folder / f"{step.name}.yaml"
     parse_config(keys, f"cascade, step {step.name}")
+    # Relative paths would be taken from the file's folder.
     write_text(path, yaml.safe_dump(_absolute(keys), sort_keys=False))
     return path
 
@@ -118,7 +118,7 @@ def step_outcome(config: RunConfig, step: CascadeStep, *, last: bool) -> pd.Data
     """A row for each target of a step that has run: `_COLUMNS`, step, and stopped_at, empty for what goes on."""
     results = config.results / step.name
     summary = read_table(RunPaths(results).summary, f"step {step.name} has not finished")
-    rows = pd.concat([best_samples(summary), summary[summary.status != Status.DONE]])
+    rows = target_summary(summary)
     stopped = [_stopped(row, step, last=last) for row in rows.to_dict("records")]
     table = rows[_COLUMNS].assign(step=step.name, stopped_at=stopped)
     places = [f"{step.name}/{place}" if isinstance(place, str) and place else "" for place in table.structure]
@@ -159,14 +159,15 @@ def forecast(config: RunConfig) -> Iterator[str]:
             records = collect_targets(read_sources(own), check, own.max_tokens)
             targets = [record for record in records if isinstance(record, Counted)]
         chosen = [x for x in targets if names is None or x.target.name in names]
-        minutes = 0.0
-        for counted in chosen:
-            bucket, n_seed = token_bucket(counted.n_token, own.buckets), len(target_seeds(counted.target, own))
-            tflop = predicted_tflop(own.model, bucket, n_seed, own.n_cycle, own.n_step, own.n_sample)
-            minutes += predicted_minutes(own, tflop)
+        minutes = sum(
+            predicted_minutes(
+                own, run_tflop(own, token_bucket(x.n_token, own.buckets), len(target_seeds(x.target, own)))
+            )
+            for x in chosen
+        )
         known = number == 0 or names is not None
         yield f"step {step.name}: {'' if known else 'at most '}{len(chosen)} targets, {minutes:.2f} device minutes"
-        if (number == 0 or names is not None) and RunPaths(own.results).summary.is_file():
+        if known and RunPaths(own.results).summary.is_file():
             outcome = step_outcome(config, step, last=number == len(config.cascade) - 1)
             names = set(outcome.name[outcome.stopped_at == ""])
         else:

@@ -39,14 +39,15 @@ def layered_config(files: Sequence[Path], overrides: Mapping[str, Any]) -> dict[
     """The keys of several files, later ones first, and of the command line, whose paths are the working directory's."""
     merged: dict[str, Any] = {}
     for layer in [*map(read_config, files), with_paths(overrides, Path())]:
-        _merge(merged, layer)
+        merge_keys(merged, layer)
     return merged
 
 
-def _merge(into: dict[str, Any], layer: Mapping[str, Any]) -> None:
+def merge_keys(into: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    """Put a layer's keys over those that are there, of keys that hold others each by itself."""
     for key, value in layer.items():
         if isinstance(value, Mapping) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
+            merge_keys(into[key], value)
         else:
             into[key] = value
 
@@ -61,6 +62,8 @@ def with_paths(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(keys.get("pairs"), Mapping):
         keys["pairs"] = pairs = dict(keys["pairs"])
         _take_paths(pairs, _PAIR_PATH_KEYS, folder, "pairs.")
+    if isinstance(keys.get("cascade"), list | tuple):
+        keys["cascade"] = [_step_with_paths(step, folder) for step in keys["cascade"]]
     search = keys.get("search")
     if isinstance(search, Mapping):
         keys["search"] = search = dict(search)
@@ -69,6 +72,12 @@ def with_paths(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             search["templates"] = dict(search["templates"])
             _take_paths(search["templates"], _TEMPLATE_PATH_KEYS, folder, "search.templates.")
     return keys
+
+
+def _step_with_paths(step: Any, folder: Path) -> Any:
+    """A cascade's step, whose own keys may hold paths too."""
+    own = step.get("set") if isinstance(step, Mapping) else None
+    return {**step, "set": with_paths(own, folder)} if isinstance(own, Mapping) else step
 
 
 def _take_paths(keys: dict[str, Any], names: Sequence[str], folder: Path, where: str) -> None:

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from pfold import cli, stages
-from pfold.cascade import forecast, run_cascade
+from pfold.cascade import forecast, run_cascade, write_step
 from pfold.config import load_config
 from pfold.errors import ConfigError
 from pfold.run import batch as batches
@@ -127,6 +127,32 @@ def test_a_wrong_cascade_is_named(tmp_path, steps, said):
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(TINY | {"targets": [str(fasta)], "cascade": steps}))
     with pytest.raises(ConfigError, match=said):
         load_config(tmp_path / "c.yaml")
+
+
+def test_a_step_s_own_keys_are_merged_and_their_paths_are_the_file_s(tmp_path, monkeypatch):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    write_fasta(folder / "p.fasta", a="MKTAY")
+    keys = TINY | {
+        "targets": ["p.fasta"],
+        "results": "out",
+        "search": {"engine": "none", "templates": {"mmcif": "pdb"}},
+    }
+    own = {"weights": "my.safetensors", "search": {"templates": {"seqres": "seqres.fasta"}}}
+    keys["cascade"] = [{"name": "only", "set": own}]
+    (folder / "c.yaml").write_text(yaml.safe_dump(keys))
+    monkeypatch.chdir(tmp_path)
+    config = load_config(folder / "c.yaml")
+    step = load_config(write_step(config, config.cascade[0], None))
+    monkeypatch.chdir("/")
+    for path, expected in (
+        (step.weights, "my.safetensors"),
+        (step.templates.seqres, "seqres.fasta"),
+        (step.templates.mmcif, "pdb"),
+        (step.targets[0], "p.fasta"),
+        (step.results, "out/only"),
+    ):
+        assert (tmp_path / path).resolve() == (folder / expected).resolve()
 
 
 def test_without_a_cascade_the_command_says_what_to_write(tmp_path, capsys):

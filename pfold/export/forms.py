@@ -17,8 +17,8 @@ from biotite.structure.io import pdbx
 from pfold.errors import ConfigError, InputError
 from pfold.export.foldcomp import protein_chains, write_foldcomp
 from pfold.export.modelarchive import write_modelarchive
-from pfold.files import atomic_file, read_table
-from pfold.report.tables import best_samples
+from pfold.files import atomic_file
+from pfold.report.tables import finished_samples
 from pfold.results.confidences import COMPACT, JSON, confidences_file, read_confidences, write_confidences
 from pfold.results.layout import CONFIDENCES, SUMMARY, best_prefix, best_structure
 from pfold.results.structure import UNTRAINED_REMARK
@@ -72,15 +72,8 @@ def finished_targets(results: Path, names: Sequence[str] = ()) -> list[Finished]
 
     Raises InputError for an unknown name, and for a result that is gone since.
     """
-    table = read_table(RunPaths(results).summary, "finish the run, or write it with `pfold summary`")
-    best = best_samples(table)
-    unknown = sorted(set(names) - set(best.name))
-    if unknown:
-        raise InputError(f"{results}: no finished target is named {', '.join(unknown)}; `pfold status` lists them")
-    if names:
-        best = best[best.name.isin(names)]
     predictions = RunPaths(results).predictions
-    rows = best.to_dict("records")
+    rows = finished_samples(results, names).to_dict("records")
     finished = [Finished(row["name"], predictions / row["folder"], row["weights"] == UNTRAINED) for row in rows]
     for target in finished:
         if not target.structure.is_file():

@@ -9,7 +9,7 @@ import pandas as pd
 from pfold import __version__
 from pfold.config import RunConfig
 from pfold.files import read_table
-from pfold.report.tables import Status, Tables, best_samples
+from pfold.report.tables import Status, Tables, target_summary
 from pfold.results.structure import UNTRAINED_REMARK
 from pfold.run.jobs import JOB_KINDS, PREDICT
 from pfold.run.paths import RunPaths
@@ -17,23 +17,13 @@ from pfold.run.paths import RunPaths
 # Columns of the page's table of targets.
 TABLE_COLUMNS = (
     *("name", "bait", "prey", "status", "ranking_score", "plddt", "ptm", "iptm", "ipsae", "best_pair"),
-    *(
-        "fraction_disordered",
-        "has_clash",
-        "n_token",
-        "n_chain",
-        "n_msa",
-        "search",
-        "seconds",
-        "stopped",
-        "reason",
-        "folder",
-    ),
+    *("fraction_disordered", "has_clash", "n_token", "n_chain", "n_msa", "search", "seconds", "stopped"),
+    *("reason", "folder"),
 )
 # Scores of pairs of chains by which a screen's matrix can be shown.
 _MATRIX_SCORES = ("ipsae", "iptm", "pdockq", "pdockq2", "lis", "ilis", "actifptm", "pae_min")
-MB = 1e6
-MIB = 2**20
+_MB = 1e6
+_MIB = 2**20
 
 
 def front_data(tables: Tables, config: RunConfig, title: str) -> dict[str, Any]:
@@ -41,7 +31,7 @@ def front_data(tables: Tables, config: RunConfig, title: str) -> dict[str, Any]:
     paths = RunPaths(config.results)
     plan = read_table(paths.plan_table, "make it with `pfold plan`")
     jobs = job_measurements(paths)
-    rows = _target_rows(tables.summary)
+    rows = target_summary(tables.summary)[list(TABLE_COLUMNS)]
     return {
         "title": title,
         "warning": UNTRAINED_REMARK if config.untrained else "",
@@ -50,8 +40,8 @@ def front_data(tables: Tables, config: RunConfig, title: str) -> dict[str, Any]:
         "stages": _stage_times(jobs),
         "columns": list(TABLE_COLUMNS),
         "rows": _plain(rows),
-        "cost": {"columns": ["name", "n_token", "seconds", "predicted_seconds"], "rows": _plain(_times(rows, plan))},
-        "memory": {"columns": ["job", "bucket", "mb"], "rows": _plain(_memory(jobs, plan))},
+        "times": _plain(_times(rows, plan)),
+        "memory": _plain(_memory(jobs, plan)),
         "screen": _screen(tables),
     }
 
@@ -59,12 +49,6 @@ def front_data(tables: Tables, config: RunConfig, title: str) -> dict[str, Any]:
 def _plain(table: pd.DataFrame) -> list[list[Any]]:
     """Rows as lists, with None for what is missing."""
     return table.astype(object).where(table.notna(), None).to_numpy().tolist()
-
-
-def _target_rows(summary: pd.DataFrame) -> pd.DataFrame:
-    """A row for each target: its best sample, or why there is none; and for each rejected record."""
-    rows = pd.concat([best_samples(summary), summary[summary.status != Status.DONE]])
-    return rows[list(TABLE_COLUMNS)].reset_index(drop=True)
 
 
 def _facts(config: RunConfig) -> list[tuple[str, str]]:
@@ -87,7 +71,7 @@ def job_measurements(paths: RunPaths) -> pd.DataFrame:
     for kind in JOB_KINDS:
         for path in sorted((paths.results / "benchmarks" / kind).glob("*.tsv")):
             measured = pd.read_csv(path, sep="\t", na_values="NA").iloc[-1]
-            rows.append((kind, path.stem, measured["s"], measured["max_rss"] * MIB / MB))
+            rows.append((kind, path.stem, measured["s"], measured["max_rss"] * _MIB / _MB))
     table = pd.DataFrame(rows, columns=["kind", "job", "seconds", "mb"])
     return table.astype({"seconds": float, "mb": float})
 
@@ -108,7 +92,7 @@ def _maximum(values: pd.Series) -> int | None:
 
 
 def _times(rows: pd.DataFrame, plan: pd.DataFrame) -> pd.DataFrame:
-    """Time that finished targets took, and that the plan had predicted where it planned them: seconds."""
+    """name, n_token, and the seconds that finished targets took, and that the plan predicted where it planned them."""
     done = rows[rows.status == Status.DONE].merge(plan[["folder", "minutes"]], on="folder", how="left")
     return done.assign(predicted=(60 * done.minutes).where(done.minutes > 0).round(2))[
         ["name", "n_token", "seconds", "predicted"]
@@ -116,7 +100,7 @@ def _times(rows: pd.DataFrame, plan: pd.DataFrame) -> pd.DataFrame:
 
 
 def _memory(jobs: pd.DataFrame, plan: pd.DataFrame) -> pd.DataFrame:
-    """Peak of memory of the jobs that fold, by the bucket of their targets."""
+    """job, bucket of its targets and mb (peak of memory) of the jobs that fold."""
     bucket = plan[plan.batch.notna()].drop_duplicates("batch")[["batch", "bucket"]]
     own = jobs[jobs.kind == PREDICT].merge(bucket, left_on="job", right_on="batch")
     return own.assign(mb=own.mb.round())[["job", "bucket", "mb"]].dropna()

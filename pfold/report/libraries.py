@@ -39,9 +39,3 @@ def _as_script(module: str) -> str:
     """A module as a script, since browsers load no modules from disk; `dataTables` is the promise of it."""
     encoded = base64.b64encode(module.encode()).decode()
     return f'const dataTables = import("data:text/javascript;base64,{encoded}");\n'
-
-
-def library_version(name: str) -> str:
-    """The package that a library is from, and its version."""
-    package = distribution(_SOURCES[name][0])
-    return f"{package.name} {package.version}"

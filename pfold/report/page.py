@@ -7,12 +7,11 @@ report/targets/FOLDER.js
 report/lib/             the scripts, ours (web/) and those of others (`pfold.report.libraries`)
 """
 
-import base64
-import gzip
 import json
 import logging
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from pfold.files import read_table, write_text
 from pfold.report.front_data import front_data
 from pfold.report.libraries import FRONT_LIBRARIES, TARGET_LIBRARIES, WEB, library
 from pfold.report.tables import Tables, best_samples
-from pfold.report.target_data import pack_target
+from pfold.report.target_data import pack_target, packed
 from pfold.run.paths import RunPaths
 
 logger = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ _MIN_PARALLEL = 50
 def write_report(tables: Tables, config: RunConfig, path: Path, *, cpus: int = 1) -> Path:
     """Write the report whose front page is `path`; data of targets that is there already is kept. Returns the path."""
     folder = path.parent
-    for name in TARGET_LIBRARIES:
+    for name in sorted({*TARGET_LIBRARIES} - {*FRONT_LIBRARIES}):
         _write_changed(folder / "lib" / name, library(name))
     _write_changed(folder / "lib" / "target.js", _own("target.js"))
     _write_changed(folder / "target.html", _own("target.html"))
@@ -76,19 +75,33 @@ def _write_targets(best: pd.DataFrame, config: RunConfig, folder: Path, cpus: in
     folder.mkdir(parents=True, exist_ok=True)
     for path in {*folder.glob("*.js")} - {folder / f"{name}.js" for name in best.folder}:
         path.unlink()
-    plan = read_table(RunPaths(config.results).plan_table, "make it with `pfold plan`").set_index("folder")
+    paths = RunPaths(config.results)
+    features_of = planned_features_ids(paths)
     jobs = [
-        (RunPaths(config.results).predictions / row["folder"], config.store / "features", key, folder)
-        for row in best.to_dict("records")
-        if not _has_data(folder, row["folder"], row["result_id"])
-        for key in [str(plan.at[row["folder"], "features_id"])]
+        Job(paths.predictions / name, result_id, FeatureStore(config.store / "features"), features_of[name], folder)
+        for name, result_id in zip(best.folder, best.result_id, strict=True)
+        if not _has_data(folder, name, result_id)
     ]
     for message in _written(jobs, cpus):
         if message:
             logger.error("%s", message)
 
 
-Job = tuple[Path, Path, str, Path]
+def planned_features_ids(paths: RunPaths) -> dict[str, str]:
+    """Results folder -> identity of its target's features, by the plan."""
+    plan = read_table(paths.plan_table, "make it with `pfold plan`")
+    return dict(zip(plan.folder, plan.features_id, strict=True))
+
+
+@dataclass(frozen=True)
+class Job:
+    """A target whose data is to be written: its result, its identity and features, and whereto."""
+
+    result: Path
+    result_id: str
+    store: FeatureStore
+    features_id: str
+    folder: Path
 
 
 def _written(jobs: list[Job], cpus: int) -> Iterable[str]:
@@ -102,15 +115,14 @@ def _written(jobs: list[Job], cpus: int) -> Iterable[str]:
 
 def _write_target(job: Job) -> str:
     """Write one target's data; returns what is wrong with its result."""
-    result, features, key, folder = job
-    path = folder / f"{result.name}.js"
+    name = job.result.name
+    path = job.folder / f"{name}.js"
     try:
-        packed = pack_target(result, FeatureStore(features), key)
-        result_id = json.loads((result / "result.json").read_text())["result_id"]
+        data = pack_target(job.result, job.store, job.features_id)
     except (InputError, OSError, ValueError, KeyError) as error:
         path.unlink(missing_ok=True)
-        return f"{result.name}: its page can't be made ({error})"
-    write_text(path, f'{_call(result.name, result_id)}"{packed}");\n')
+        return f"{name}: its page can't be made ({error})"
+    write_text(path, f'{_call(name, job.result_id)}"{data}");\n')
     return ""
 
 
@@ -132,13 +144,9 @@ def single_page(result: Path, store: FeatureStore, features_id: str) -> str:
     page = _own("target.html")
     style = _own("report.css")
     page = page.replace('<link rel="stylesheet" href="lib/report.css">', f"<style>{style}</style>")
-    packed = {name: _packed(library(name)) for name in TARGET_LIBRARIES}
+    libraries = {name: packed(library(name)) for name in TARGET_LIBRARIES}
     ours = "\n".join(map(_own, ("common.js", "target.js")))
-    data = f"window.SINGLE = {json.dumps({'data': pack_target(result, store, features_id), 'libraries': packed})};"
+    data = f"window.SINGLE = {json.dumps({'data': pack_target(result, store, features_id), 'libraries': libraries})};"
     first, _, rest = page.partition("<!-- scripts -->")
     last = rest.partition("<!-- /scripts -->")[2]
     return f"{first}<script>{data}</script><script>{ours}</script>{last}"
-
-
-def _packed(text: str) -> str:
-    return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()

@@ -1,17 +1,14 @@
 """A finished target, which shows itself in a notebook."""
 
-import difflib
 import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pfold.errors import InputError
 from pfold.features.store import FeatureStore
-from pfold.files import read_table
-from pfold.report.page import single_page
-from pfold.report.tables import best_samples
+from pfold.report.page import planned_features_ids, single_page
+from pfold.report.tables import finished_samples
 from pfold.results.layout import best_structure
 from pfold.run.last_configuration import last_configuration
 from pfold.run.paths import RunPaths
@@ -48,14 +45,8 @@ def read_prediction(results: str | Path, name: str) -> Prediction:
     """A finished target of a results folder by its name. Raises InputError where there is none."""
     config = last_configuration(Path(results))
     paths = RunPaths(config.results)
-    done = best_samples(read_table(paths.summary, "finish the run, or write it with `pfold summary`"))
-    found = done[done.name == name]
-    if found.empty:
-        near = difflib.get_close_matches(name, done.name, 1)
-        hint = f"did you mean {near[0]}?" if near else "`pfold status` lists them"
-        raise InputError(f"{config.results}: no finished target is named {name}; {hint}")
-    best = {str(key): value for key, value in found.iloc[0].items()}
+    row = finished_samples(config.results, [name]).iloc[0]
+    best = {str(key): value for key, value in row.items()}
     folder = str(best["folder"])
-    plan = read_table(paths.plan_table, "make it with `pfold plan`").set_index("folder")
-    features_id = str(plan.at[folder, "features_id"])
+    features_id = planned_features_ids(paths)[folder]
     return Prediction(name, paths.predictions / folder, best, FeatureStore(config.store / "features"), features_id)

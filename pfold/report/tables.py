@@ -1,7 +1,8 @@
 """The tables of a run: a row per target and sample, failures and rejections included; a row per pair of chains."""
 
+import difflib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from pfold.config import RunConfig
-from pfold.errors import TooManyFailedError, explain
+from pfold.errors import InputError, TooManyFailedError, explain
 from pfold.files import read_table, write_table
 from pfold.results.interfaces import SCORES
 from pfold.results.layout import sample_structure
@@ -213,6 +214,25 @@ def _rejection_row(rejection: Rejection) -> dict[str, Any]:
 def best_samples(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of a summary table that are the best sample of a target, the best target first."""
     return table[(table.status == Status.DONE) & (table["rank"] == 1)]
+
+
+def target_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """A summary table's row for each target: its best sample, or why there is none; and for each rejected record."""
+    return pd.concat([best_samples(table), table[table.status != Status.DONE]], ignore_index=True)
+
+
+def finished_samples(results: Path, names: Sequence[str] = ()) -> pd.DataFrame:
+    """The best samples of finished targets, of these names or all, by a run's summary table.
+
+    Raises InputError for a name that is not among them.
+    """
+    best = best_samples(read_table(RunPaths(results).summary, "finish the run, or write it with `pfold summary`"))
+    unknown = sorted(set(names) - set(best.name))
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], best.name, 1)
+        hint = f"did you mean {near[0]}?" if near else "`pfold status` lists them"
+        raise InputError(f"{results}: no finished target is named {', '.join(unknown)}; {hint}")
+    return best[best.name.isin(names)] if names else best
 
 
 def best_results(table: pd.DataFrame, count: int = 5) -> list[str]:

@@ -15,24 +15,29 @@ import numpy as np
 from pfold.errors import DamagedError, InputError
 from pfold.features.store import FeatureStore
 from pfold.report.alignment_depth import alignment_depth
-from pfold.results.confidences import confidences_file, read_confidences
+from pfold.results.confidences import STEPS, confidences_file, in_steps, read_confidences
 from pfold.results.layout import CONFIDENCES, KEEP_ALL, MODEL, SUMMARY, best_prefix, sample_label
 from pfold.results.receipt import read_receipt
+from pfold.results.structure import UNTRAINED_REMARK
+from pfold.weights.published import UNTRAINED
 
 logger = logging.getLogger(__name__)
 
-# PAE is shown in steps of so many Å, 8 bits.
-PAE_STEP = 0.25
 # What the page says of each sample, from the receipt.
 _SCORES = ("ranking_score", "plddt", "ptm", "iptm", "best_pair", "ipsae", "fraction_disordered", "has_clash", "gpde")
-_FACTS = ("name", "result_id", "pfold", "model", "weights", "settings", "n_msa", "bucket", "seconds")
+_FACTS = ("name", "pfold", "model", "settings", "n_msa")
+# Of the keys that hold a square matrix over chains.
+_PAIR_PREFIX = "chain_pair_"
 
 
 def pack_target(folder: Path, store: FeatureStore, features_id: str) -> str:
     """The data of a finished target, in base64 of gzip of JSON. Arguments and errors: `target_data`."""
-    content = json.dumps(target_data(folder, store, features_id), separators=(",", ":")).encode()
-    # No time in it: the same result gives the same text.
-    return base64.b64encode(gzip.compress(content, 6, mtime=0)).decode()
+    return packed(json.dumps(target_data(folder, store, features_id), separators=(",", ":")))
+
+
+def packed(text: str) -> str:
+    """Base64 of gzip of a text, as the page's script unpacks it; without a time, so the same text gives the same."""
+    return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
 
 
 def target_data(folder: Path, store: FeatureStore, features_id: str) -> dict[str, Any]:
@@ -51,7 +56,8 @@ def target_data(folder: Path, store: FeatureStore, features_id: str) -> dict[str
     return {
         **{key: receipt.get(key) for key in _FACTS},
         "folder": folder.name,
-        "pae_step": PAE_STEP,
+        "pae_step": STEPS["pae"],
+        "warning": UNTRAINED_REMARK if receipt.get("weights") == UNTRAINED else "",
         "alignment": _depth_data(store, features_id),
         **_samples_data(places),
     }
@@ -75,14 +81,15 @@ def _samples_data(places: Sequence[tuple[dict[str, Any], Path, str]]) -> dict[st
                 "seed": said["seed"],
                 "sample": said["sample"],
                 "scores": {key: said[key] for key in _SCORES if said.get(key) is not None},
-                "pairs": {key.removeprefix("chain_pair_"): x for key, x in summary.items() if "chain_pair_" in key},
+                "pairs": {
+                    key.removeprefix(_PAIR_PREFIX): x for key, x in summary.items() if key.startswith(_PAIR_PREFIX)
+                },
                 "plddt": token_plddt(structure, keys),
-                "pae": _bytes(np.clip(np.rint(confidences["pae"] / PAE_STEP), 0, 255).astype(np.uint8)),
+                "pae": _bytes(in_steps("pae", confidences["pae"])),
                 "matrix": superposition(structure, best),
                 "cif": cif,
             }
         )
-        samples[-1]["pairs"].pop("best_chain_pair", None)
     return common | {"samples": samples}
 
 

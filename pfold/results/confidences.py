@@ -93,16 +93,18 @@ def _listed(key: str, value: Any) -> Any:
     return np.round(value.astype(np.float64), _DECIMALS[key]).tolist() if key in _DECIMALS else value.tolist()
 
 
+def in_steps(key: str, values: np.ndarray) -> np.ndarray:
+    """Values of a key of `STEPS` as uint8 numbers of its steps, of the same shape."""
+    return np.clip(np.rint(np.asarray(values) / STEPS[key]), 0, 255).astype(np.uint8)
+
+
 def _packed(values: Confidences) -> bytes:
     """A NumPy archive. LZMA leaves three quarters of what deflate does; the same result is the same file."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_LZMA) as archive:
         for key, value in values.items():
-            array = np.asarray(value)
-            if key in STEPS:
-                array = np.clip(np.rint(array / STEPS[key]), 0, 255).astype(np.uint8)
             content = io.BytesIO()
-            np.save(content, array, allow_pickle=False)
+            np.save(content, in_steps(key, value) if key in STEPS else np.asarray(value), allow_pickle=False)
             entry = zipfile.ZipInfo(f"{key}.npy")
             entry.compress_type = zipfile.ZIP_LZMA
             archive.writestr(entry, content.getvalue())

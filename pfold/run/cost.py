@@ -1,5 +1,6 @@
 """Predicted arithmetic of a prediction, from the operation counts of the architecture."""
 
+from pfold.config import RunConfig
 from pfold.weights.published import ModelSettings
 
 # Multiply-adds of matrix products count 2. Per pair position of a pair block, in units of c_z squared: 12 projections
@@ -11,6 +12,11 @@ _DIFFUSION_BLOCK = 2 * (5 + 6) * 768 * 768 + 2 * 6 * 384 * 768
 _DIFFUSION_BLOCK_PER_TOKEN = 2 * 2 * 768
 # Per token of an atom transformer block: about 8 atoms, c_atom = 128, 128 keys each.
 _ATOM_BLOCK = 8 * (2 * 20 * 128 * 128 + 2 * 2 * 128 * 128)
+
+
+def run_tflop(config: RunConfig, bucket: int, n_seed: int) -> float:
+    """Predicted arithmetic (TFLOP) to fold a target of a bucket with a run's model and settings."""
+    return predicted_tflop(config.model, bucket, n_seed, config.n_cycle, config.n_step, config.n_sample)
 
 
 def predicted_tflop(model: ModelSettings, n_token: int, n_seed: int, n_cycle: int, n_step: int, n_sample: int) -> float:

@@ -17,7 +17,7 @@ from pfold.msa.store import AlignmentStore
 from pfold.results.folder import copy_result
 from pfold.results.layout import RECEIPT
 from pfold.results.receipt import is_done, is_intact, is_result_folder, read_receipt
-from pfold.run.cost import predicted_tflop
+from pfold.run.cost import run_tflop
 from pfold.run.failures import Failure, FailureStore
 from pfold.run.identity import (
     RunIdentity,
@@ -170,14 +170,13 @@ def plan_targets(
         features = features_id(target, alignments, run)
         seeds = target_seeds(target, config)
         bucket = token_bucket(named.n_token, config.buckets)
-        sampling = config.n_cycle, config.n_step, config.n_sample
         p = PlannedTarget(
             named=named,
             alignments=alignments,
             features_id=features,
             result_id=result_id(target, features, run, config),
             bucket=bucket,
-            tflop=predicted_tflop(config.model, bucket, len(seeds), *sampling),
+            tflop=run_tflop(config, bucket, len(seeds)),
             seeds=seeds,
         )
         planned.append(p)

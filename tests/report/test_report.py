@@ -39,7 +39,7 @@ def test_the_front_page_has_every_target_and_every_rejection(finished_run):
     assert '"J" is not an amino acid' in rows.reason.iloc[-1]
     assert "UNTRAINED WEIGHTS" in data["warning"]
     assert ("model", finished_run.model.name) in data["facts"]
-    assert len(data["cost"]["rows"]) == 12
+    assert len(data["times"]) == 12
     assert data["screen"] is None
     text = (finished_run.results / "report/index.js").read_text()
     assert json.loads(text.removeprefix("const DATA = ").removesuffix(";\n"))["rows"] == data["rows"]

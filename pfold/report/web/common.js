@@ -10,6 +10,8 @@ const PLDDT_CLASSES = [
 ];
 // PAE as the AlphaFold database shows it: dark green is certain.
 const PAE_COLOURS = [[0, "#00441b"], [0.25, "#2a924a"], [0.5, "#74c476"], [0.75, "#c7e9c0"], [1, "#ffffff"]];
+// The middle of the last bin of the PAE head, Å.
+const MAX_PAE = 31.75;
 const PLOT_OPTIONS = { responsive: true, displaylogo: false, showSendToCloud: false, plotGlPixelRatio: 1 };
 
 const plddtColour = (value) => PLDDT_CLASSES.find(([lowest]) => value >= lowest)[1];

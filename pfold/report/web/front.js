@@ -80,11 +80,12 @@ function drawPlots() {
   legend(byId("plddt-legend"));
   histogram("plot-plddt", "plddt", "pLDDT of the best sample", PLDDT_CLASSES);
   histogram("plot-ranking", "ranking_score", "ranking score", null);
-  const done = DATA.cost.rows.filter((row) => row[2] !== null);
+  // Of times: name, tokens, measured and predicted seconds. Of memory: batch, bucket, MB.
+  const done = DATA.times.filter((row) => row[2] !== null);
   scatter("plot-seconds", done.map((r) => [r[1], r[2], r[0]]), "tokens", "time (s)");
   const planned = done.filter((row) => row[3] !== null);
   scatter("plot-predicted", planned.map((r) => [r[3], r[2], r[0]]), "predicted time (s)", "measured time (s)");
-  scatter("plot-memory", DATA.memory.rows.map((r) => [r[1], r[2], `batch ${r[0]}`]), "bucket (tokens)", "peak memory of the job (MB)");
+  scatter("plot-memory", DATA.memory.map((r) => [r[1], r[2], `batch ${r[0]}`]), "bucket (tokens)", "peak memory of the job (MB)");
   document.body.dataset.plots = "drawn";
 }
 
@@ -123,7 +124,7 @@ function drawScreen() {
     const z = baits.map((bait) => preys.map((prey) => found.get(`${bait}\n${prey}`)?.[at] ?? null));
     const trace = {
       type: "heatmap", x: preys, y: baits, z, xgap: 1, ygap: 1, colorscale: "Blues", reversescale: !distance, zmin: 0,
-      zmax: distance ? 31.75 : 1, hovertemplate: "%{y} and %{x}: %{z}<extra></extra>", colorbar: { title: { text: score } },
+      zmax: distance ? MAX_PAE : 1, hovertemplate: "%{y} and %{x}: %{z}<extra></extra>", colorbar: { title: { text: score } },
     };
     const layout = plotLayout("prey", "bait", { height: Math.max(280, 120 + 18 * baits.length) });
     layout.xaxis.type = layout.yaxis.type = "category";

@@ -57,8 +57,8 @@ async function showTarget() {
   const settings = target.settings;
   byId("facts").textContent = `${target.model}, ${settings.n_cycle} cycles, ${settings.n_step} steps; ` +
     `${target.tokens.chain.length} tokens, ${target.chains.length} chains, ${target.n_msa} MSA rows; pfold ${target.pfold}`;
-  byId("warning").hidden = target.weights !== "untrained";
-  byId("warning").textContent = "Made with untrained weights: not a prediction, of no scientific meaning.";
+  byId("warning").hidden = !target.warning;
+  byId("warning").textContent = target.warning;
   byId("content").hidden = false;
   legend(byId("legend"));
   showSamples();
@@ -156,7 +156,7 @@ function chainTicks() {
 function drawPae() {
   const n = target.tokens.chain.length, sample = target.samples[shown], step = target.pae_step;
   const z = Array.from({ length: n }, (_, i) => Array.from(sample.pae.subarray(i * n, (i + 1) * n), (value) => value * step));
-  const map = { type: "heatmap", z, colorscale: PAE_COLOURS, zmin: 0, zmax: 31.75, hoverinfo: "none", colorbar: { title: { text: "PAE (Å)", side: "right" }, thickness: 12 } };
+  const map = { type: "heatmap", z, colorscale: PAE_COLOURS, zmin: 0, zmax: MAX_PAE, hoverinfo: "none", colorbar: { title: { text: "PAE (Å)", side: "right" }, thickness: 12 } };
   // Plotly lets a box be drawn over points only.
   const points = { type: "scatter", mode: "markers", x: [0, n - 1], y: [0, n - 1], marker: { opacity: 0 }, hoverinfo: "skip",
     selected: { marker: { opacity: 0 } }, unselected: { marker: { opacity: 0 } } };
@@ -233,7 +233,7 @@ function drawPairs() {
   if (target.chains.length < 2) return;
   const score = byId("pair-score").value, distance = score === "pae_min";
   const trace = { type: "heatmap", x: target.chains, y: target.chains, z: target.samples[shown].pairs[score], colorscale: "Blues", reversescale: !distance,
-    zmin: 0, zmax: distance ? 31.75 : 1, xgap: 2, ygap: 2, texttemplate: target.chains.length <= 20 ? "%{z:.2f}" : "", hovertemplate: "%{y}, %{x}: %{z}<extra></extra>" };
+    zmin: 0, zmax: distance ? MAX_PAE : 1, xgap: 2, ygap: 2, texttemplate: target.chains.length <= 20 ? "%{z:.2f}" : "", hovertemplate: "%{y}, %{x}: %{z}<extra></extra>" };
   const size = Math.min(700, 140 + 60 * target.chains.length);
   const layout = plotLayout("scored chain", "aligned chain", { height: size, width: size + 90 });
   layout.xaxis.type = layout.yaxis.type = "category";
@@ -260,7 +260,7 @@ function showSamples() {
 }
 
 function paeRgb(value) {
-  const at = Math.min(1, value / 31.75), next = Math.max(1, PAE_COLOURS.findIndex(([stop]) => stop >= at));
+  const at = Math.min(1, value / MAX_PAE), next = Math.max(1, PAE_COLOURS.findIndex(([stop]) => stop >= at));
   const [[low, from], [high, to]] = [PAE_COLOURS[next - 1], PAE_COLOURS[next]];
   const channel = (colour, i) => parseInt(colour.slice(1 + 2 * i, 3 + 2 * i), 16);
   return [0, 1, 2].map((i) => channel(from, i) + ((channel(to, i) - channel(from, i)) * (at - low)) / (high - low)).concat(255);
@@ -298,7 +298,7 @@ function showDownloads() {
 function paeJson(sample) {
   const n = target.tokens.chain.length, values = Array.from(sample.pae, (value) => value * target.pae_step);
   const rows = Array.from({ length: n }, (_, i) => values.slice(i * n, (i + 1) * n));
-  return JSON.stringify([{ predicted_aligned_error: rows, max_predicted_aligned_error: 31.75 }]);
+  return JSON.stringify([{ predicted_aligned_error: rows, max_predicted_aligned_error: MAX_PAE }]);
 }
 
 // --- structures ----------------------------------------------------------------------------------------------------
