@@ -78,9 +78,10 @@ class Graph:
     core from the operators.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], name: str = "") -> None:
+        """name: what tells the function from others in the cache on disk; its own name by default."""
         self._function = function
-        self._name = f"{function.__module__}.{function.__qualname__}"
+        self._name = name or f"{function.__module__}.{function.__qualname__}"
         # One of MindSpore's functions a signature: it tells graphs apart by types and shapes, not by names.
         self._compiled: dict[tuple[str, str], Callable[..., Any]] = {}
 

@@ -9,10 +9,12 @@ MSA rows are stacked likewise: [n_target * N, ...], [n_target * N_msa, N, c_m]. 
 backend may update z and m in place: what an operator returns is what to go on with, also where it has only read z.
 """
 
+import contextlib
 import importlib
 import logging
 import os
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from mindspore import Tensor, context
@@ -33,6 +35,18 @@ def use(name: str) -> None:
     if name not in BACKENDS:
         raise ValueError(f'PFOLD_BACKEND is "{name}"; use one of {", ".join(BACKENDS)}')
     _backend = importlib.import_module(f"pfold.kernels.{name}")
+
+
+@contextlib.contextmanager
+def differentiable() -> Iterator[None]:
+    """Within it, use operators that have derivatives: those of training."""
+    global _backend
+    before = _backend
+    use("reference")
+    try:
+        yield
+    finally:
+        _backend = before
 
 
 def backend() -> str:

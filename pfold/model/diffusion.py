@@ -33,11 +33,16 @@ from pfold.model.primitives import (
 def condition_single(p: Params, s_conditioning: Tensor, t_hat: Tensor) -> Tensor:
     """Noise level added to the single conditioning, AF3 Algorithm 21, lines 8-12.
 
-    s_conditioning [N, c_s], t_hat [] (Å) -> [N, c_s].
+    s_conditioning [N, c_s], t_hat [] (Å) -> [N, c_s]; with a noise level of each sample, t_hat [S] -> [S, N, c_s].
     """
-    noise = ops.log(t_hat / SIGMA_DATA) / 4.0
-    n = ops.cos(2.0 * math.pi * (noise * p["fourier_embedding.w"] + p["fourier_embedding.b"]))
-    s = s_conditioning + expand(linear(p, "linear_no_bias_n", layer_norm(p, "layernorm_n", n[None])), s_conditioning)
+    noise = ops.log(t_hat / SIGMA_DATA).reshape((-1, 1)) / 4.0
+    w, b = p["fourier_embedding.w"][None], p["fourier_embedding.b"][None]
+    n = ops.cos(2.0 * math.pi * (noise * w + b))
+    n = linear(p, "linear_no_bias_n", layer_norm(p, "layernorm_n", n))
+    s = s_conditioning
+    if t_hat.ndim == 1:
+        s, n = ops.tile(s[None], (t_hat.shape[0], 1, 1)), n[:, None]
+    s = s + expand(n, s)
     s = s + transition(p["transition_s1"], s)
     return s + transition(p["transition_s2"], s)
 
@@ -50,6 +55,24 @@ def prepare_diffusion(p: Params, f: Params, s_inputs: Tensor, s: Tensor, z: Tens
     conditioning, encoder = p["diffusion_conditioning"], p["atom_attention_encoder"]
     attentions = [block["attention_pair_bias"] for block in p["diffusion_transformer.blocks"]]
     token_biases, token_pairs = kernels.diffusion_pairs(conditioning, encoder, attentions, z, f["token_mask"], f)
+    decoder_blocks = p["atom_attention_decoder"][ATOM_BLOCKS]
+    return *prepare_atoms(conditioning, encoder, decoder_blocks, f, s_inputs, s, token_pairs), token_biases
+
+
+def prepare_atoms(
+    conditioning: Params,
+    encoder: Params,
+    decoder_blocks: list[Params],
+    f: Params,
+    s_inputs: Tensor,
+    s: Tensor,
+    token_pairs: Tensor,
+) -> tuple[Tensor, Tensor, list[Tensor], list[Tensor]]:
+    """What no step changes of singles and atoms, AF3 Algorithms 5 (lines 1-14) and 21 (lines 6-7).
+
+    token_pairs [N, N, c_atompair] -> single conditioning [N, c_s], that of atoms c [N_atom, c_atom], and the attention
+    biases of the encoder's and decoder's blocks.
+    """
     single = ops.concat([s, s_inputs], axis=-1)
     single = linear(conditioning, "linear_no_bias_s", layer_norm(conditioning, "layernorm_s", single))
 
@@ -59,22 +82,42 @@ def prepare_diffusion(p: Params, f: Params, s_inputs: Tensor, s: Tensor, z: Tens
     pairs = combine_atom_pairs(encoder, f, c, pairs)
 
     encoder_biases = atom_pair_biases(encoder[ATOM_BLOCKS], f, pairs)
-    decoder_biases = atom_pair_biases(p["atom_attention_decoder"][ATOM_BLOCKS], f, pairs)
-    return single, c, encoder_biases, decoder_biases, token_biases
+    decoder_biases = atom_pair_biases(decoder_blocks, f, pairs)
+    return single, c, encoder_biases, decoder_biases
 
 
-def diffusion_transformer(blocks: list[Params], a: Tensor, s: Tensor, biases: Tensor, mask: Tensor) -> Tensor:
-    """Diffusion transformer, AF3 Algorithm 23.
+def diffusion_block(p: Params, a: Tensor, s: Tensor, biases: Tensor, mask: Tensor, block: int, n_block: int) -> Tensor:
+    """One block of the diffusion transformer, AF3 Algorithm 23, lines 2-3.
 
-    a [N_sample, N, c_token], s [N, c_s], biases [n_block * H, N, N], mask [N] -> a's shape.
+    a [N_sample, N, c_token], s [N, c_s] or of each sample, biases [n_block * H, N, N], mask [N] -> a's shape.
     """
-    for i in range(len(blocks)):
-        attention = blocks[i]["attention_pair_bias"]
-        h = adaptive_layer_norm(attention["layernorm_a"], a, s)
-        o = token_attention(attention["attention"], h, biases, mask, i, len(blocks))
-        a = kernels.gated_sum(a, linear(attention, "linear_a_last", s), o)
-        a = conditioned_transition(blocks[i]["conditioned_transition_block"], a, s)
-    return a
+    attention = p["attention_pair_bias"]
+    h = adaptive_layer_norm(attention["layernorm_a"], a, s)
+    o = token_attention(attention["attention"], h, biases, mask, block, n_block)
+    a = kernels.gated_sum(a, linear(attention, "linear_a_last", s), o)
+    return conditioned_transition(p["conditioned_transition_block"], a, s)
+
+
+def embed_noisy_atoms(encoder: Params, f: Params, c: Tensor, biases: list[Tensor], r: Tensor) -> tuple[Tensor, Tensor]:
+    """Tokens a [N_sample, N, c_token] and atoms q of scaled positions r [N_sample, N_atom, 3], Algorithm 20, line 3."""
+    q = linear(encoder, "linear_no_bias_r", r)
+    return encode_atoms(encoder, f, q + expand(c, q), c, biases)
+
+
+def add_conditioning(p: Params, a: Tensor, s: Tensor) -> Tensor:
+    """Single conditioning s [N, c_s], or of each sample, added to tokens a [N_sample, N, c_token], Algorithm 20, 4."""
+    return a + expand(linear(p, "linear_no_bias_s", layer_norm(p, "layernorm_s", s)), a)
+
+
+def scale_noisy(x_noisy: Tensor, t_hat: Tensor) -> Tensor:
+    """Positions (Å) scaled to unit variance, AF3 Algorithm 20, line 2.  t_hat: a number, or of x_noisy's shape (Å)."""
+    return x_noisy / ops.sqrt(SIGMA_DATA**2 + t_hat * t_hat)
+
+
+def denoised_positions(x_noisy: Tensor, t_hat: Tensor, update: Tensor) -> Tensor:
+    """Noisy positions and the scaled update joined, AF3 Algorithm 20, line 8.  Å; t_hat as in `scale_noisy`."""
+    ratio = t_hat / SIGMA_DATA
+    return x_noisy / (1.0 + ratio * ratio) + update * t_hat / ops.sqrt(1.0 + ratio * ratio)
 
 
 def denoise(p: Params, f: Params, cache: tuple[Any, ...], x_noisy: Tensor, t_hat: Tensor) -> Tensor:
@@ -84,16 +127,11 @@ def denoise(p: Params, f: Params, cache: tuple[Any, ...], x_noisy: Tensor, t_hat
     """
     single, c, encoder_biases, decoder_biases, token_biases = cache
     s = condition_single(p["diffusion_conditioning"], single, t_hat)
-    r = x_noisy / ops.sqrt(SIGMA_DATA**2 + t_hat * t_hat)
-
-    encoder = p["atom_attention_encoder"]
-    q = linear(encoder, "linear_no_bias_r", r)
-    q = q + expand(c, q)
-    a, q = encode_atoms(encoder, f, q, c, encoder_biases)
-    a = a + expand(linear(p, "linear_no_bias_s", layer_norm(p, "layernorm_s", s)), a)
-    a = diffusion_transformer(p["diffusion_transformer.blocks"], a, s, token_biases, f["token_mask"])
+    a, q = embed_noisy_atoms(p["atom_attention_encoder"], f, c, encoder_biases, scale_noisy(x_noisy, t_hat))
+    a = add_conditioning(p, a, s)
+    blocks = p["diffusion_transformer.blocks"]
+    for i in range(len(blocks)):
+        a = diffusion_block(blocks[i], a, s, token_biases, f["token_mask"], i, len(blocks))
     a = layer_norm(p, "layernorm_a", a)
     update = atom_attention_decoder(p["atom_attention_decoder"], f, a, q, c, decoder_biases)
-
-    ratio = t_hat / SIGMA_DATA
-    return x_noisy / (1.0 + ratio * ratio) + update * t_hat / ops.sqrt(1.0 + ratio * ratio)
+    return denoised_positions(x_noisy, t_hat, update)

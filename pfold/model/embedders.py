@@ -11,14 +11,20 @@ def input_feature_embedder(p: Params, f: Params) -> Tensor:
 
     Models that take a language model's embeddings of proteins add them (reference: embedders.py, linear_esm).
     """
-    encoder = p["atom_attention_encoder"]
+    s_inputs = embed_tokens(p["atom_attention_encoder"], f)
+    return add_esm(p, f, s_inputs) if "linear_esm.weight" in p else s_inputs
+
+
+def embed_tokens(encoder: Params, f: Params) -> Tensor:
+    """Atoms, residue types and profile of each token, AF3 Algorithm 2 -> [N, c_s_inputs]."""
     c = embed_atoms(encoder, f)
-    pairs = embed_atom_pairs(encoder, f)
-    a, _, _ = atom_attention_encoder(encoder, f, c, c, pairs)
-    s_inputs = ops.concat([a, f["restype"], f["profile"], f["deletion_mean"][:, None]], axis=-1)
-    if "linear_esm.weight" in p:
-        s_inputs = s_inputs + linear(p, "linear_esm", f["esm_token_embedding"])
-    return s_inputs
+    a, _, _ = atom_attention_encoder(encoder, f, c, c, embed_atom_pairs(encoder, f))
+    return ops.concat([a, f["restype"], f["profile"], f["deletion_mean"][:, None]], axis=-1)
+
+
+def add_esm(p: Params, f: Params, s_inputs: Tensor) -> Tensor:
+    """The language model's embeddings of the tokens, added to s_inputs [N, c_s_inputs]."""
+    return s_inputs + linear(p, "linear_esm", f["esm_token_embedding"])
 
 
 def init_trunk(p: Params, s_inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:

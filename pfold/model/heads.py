@@ -28,15 +28,27 @@ def confidence_head(
     representative atoms (Å); rows [R] of the pairs. Returns pae and pde [R, N, 64] of these rows; plddt [N, 24, 50] and
     resolved [N, 24, 2] for every atom slot of a token, all float32; and the head's pairs, for other rows.
     """
-    s = layer_norm(p, "input_strunk_ln", ops.clamp(s, -S_CLIP, S_CLIP))
-    of_i, of_j = linear(p, "linear_no_bias_s2", s_inputs), linear(p, "linear_no_bias_s1", s_inputs)
-    z = kernels.confidence_pairs(p, z, mask, of_i, of_j, x)
+    s, z = embed_sample(p, s_inputs, s, z, mask, x)
     for i in range(len(blocks)):
         s, z = pairformer_block(blocks[i], s, z, mask)
     pae, pde = pair_error_logits(p, z, mask, rows)
-    plddt = _per_atom_slot(layer_norm(p, "plddt_ln", s), p["plddt_weight"])
-    resolved = _per_atom_slot(layer_norm(p, "resolved_ln", s), p["resolved_weight"])
+    plddt, resolved = atom_logits(p, s)
     return pae, pde, plddt, resolved, z
+
+
+def embed_sample(
+    p: Params, s_inputs: Tensor, s: Tensor, z: Tensor, mask: Tensor, x: Tensor
+) -> tuple[Tensor, Tensor]:
+    """What the confidence head's blocks begin with, AF3 Algorithm 31, lines 1-3 -> s [N, c_s], z [N, N, c_z]."""
+    s = layer_norm(p, "input_strunk_ln", ops.clamp(s, -S_CLIP, S_CLIP))
+    of_i, of_j = linear(p, "linear_no_bias_s2", s_inputs), linear(p, "linear_no_bias_s1", s_inputs)
+    return s, kernels.confidence_pairs(p, z, mask, of_i, of_j, x)
+
+
+def atom_logits(p: Params, s: Tensor) -> tuple[Tensor, Tensor]:
+    """AF3 Algorithm 31, lines 7 and 8, for every atom slot of a token: plddt [N, 24, 50] and resolved [N, 24, 2]."""
+    plddt = _per_atom_slot(layer_norm(p, "plddt_ln", s), p["plddt_weight"])
+    return plddt, _per_atom_slot(layer_norm(p, "resolved_ln", s), p["resolved_weight"])
 
 
 def pair_error_logits(p: Params, z: Tensor, mask: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,259 @@
+"""One training pass of one example: features and noise in, losses and gradients out (AF3 supplement, section 3.7)."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mindspore import Tensor
+
+from pfold.features.model_inputs import device_features, msa_arrays, pad
+from pfold.features.schema import Features
+from pfold.inference import graphs
+from pfold.inference.buckets import padded_rows
+from pfold.inference.graphs import as_input, to_device
+from pfold.constants import SIGMA_DATA
+from pfold.training import labels, losses, segments
+from pfold.training.labels import Truth
+from pfold.training.parameters import NOTHING, Gradients, Names, Parameters
+from pfold.training.tape import Tape, Variable
+from pfold.weights.layout import checkpoint_layout
+from pfold.weights.published import ModelSettings
+from pfold.weights.tree import nest
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingNoise:
+    """The diffusion batch: sigma [S] (Å), rot [S, 3, 3], trans [S, 3] (Å) and x [S, A, 3], unit normal."""
+
+    sigma: np.ndarray
+    rot: np.ndarray
+    trans: np.ndarray
+    x: np.ndarray
+
+    def noisy(self, truth: Truth) -> np.ndarray:
+        """The truth, centred, turned and moved, with noise: [S, A, 3] float32 (Å); unresolved atoms at the centre's."""
+        centre = (truth.coordinate * truth.mask[:, None]).sum(0) / truth.mask.sum()
+        moved = np.einsum("sij,aj->sai", self.rot, truth.coordinate - centre) + self.trans[:, None]
+        return np.asarray(moved + self.sigma[:, None, None] * self.x, np.float32)
+
+    @property
+    def scale(self) -> np.ndarray:
+        """What a sample's losses count by its noise level (AF3 equation 6)."""
+        sigma = np.asarray(self.sigma, np.float64)
+        return (sigma**2 + SIGMA_DATA**2) / (SIGMA_DATA * sigma) ** 2
+
+
+class SegmentNames:
+    """The checkpoint names that each segment takes, as trees."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self._names = list(checkpoint_layout(settings))
+        self.embed_inputs = self._tree("input_embedder.atom_attention_encoder.", "")
+        self.add_esm = self._tree("input_embedder.", r"linear_esm\.")
+        self.init_trunk = self._tree("", r"linear_no_bias_(sinit|zinit1|zinit2)\.")
+        cycle = r"layernorm_(s|z_cycle)\.|linear_no_bias_(s|z_cycle|token_bond)\.|relative_position_encoding\."
+        self.cycle = self._tree("", cycle + r"|msa_module\.linear_no_bias_")
+        self.msa_blocks = self._blocks("msa_module.blocks.", settings.n_msa_block)
+        self.blocks = self._blocks("pairformer_stack.blocks.", settings.n_pairformer_block)
+        self.distogram = self._tree("distogram_head.", "")
+        diffusion, conditioning = "diffusion_module.", r"diffusion_conditioning\."
+        encoder = r"atom_attention_encoder\."
+        self.condition_pairs = self._tree(
+            diffusion,
+            conditioning + r"(relpe|layernorm_z|linear_no_bias_z|transition_z\d)\.|" + encoder + r"(layernorm_z|linear_no_bias_z)\.",
+        )
+        pair_bias = r"attention_pair_bias\.(layernorm_z|linear_nobias_z)\."
+        blocks = f"{diffusion}diffusion_transformer.blocks."
+        self.biases = self._blocks(blocks, settings.n_diffusion_block, pair_bias)
+        self.diffusion_blocks = self._blocks(blocks, settings.n_diffusion_block, f"(?!{pair_bias})")
+        atom_bias = r"atom_transformer\.diffusion_transformer\.blocks\.\d+\." + pair_bias
+        own = r"(layernorm_s|linear_no_bias_(ref_pos|ref_charge|f|d|invd|v|s|cl|cm)|small_mlp)\."
+        self.prepare_atoms = self._tree(
+            diffusion,
+            conditioning + r"(layernorm_s|linear_no_bias_s)\.|" + encoder + own + f"|atom_attention_(en|de)coder.{atom_bias}",
+        )
+        self.condition_single = self._tree(
+            f"{diffusion}diffusion_conditioning.", r"(fourier_embedding|layernorm_n|linear_no_bias_n|transition_s\d)\."
+        )
+        self.embed_noisy = self._tree(
+            f"{diffusion}atom_attention_encoder.", f"(?!{own}|{atom_bias}|layernorm_z|linear_no_bias_z)"
+        )
+        self.add_conditioning = self._tree(diffusion, r"(layernorm_s|linear_no_bias_s)\.")
+        self.norm_tokens = self._tree(diffusion, r"layernorm_a\.")
+        self.denoised = self._tree(f"{diffusion}atom_attention_decoder.", f"(?!{atom_bias})")
+        confidence = "confidence_head."
+        self.embed_sample = self._tree(confidence, r"lower_bins|upper_bins|linear_no_bias_(s1|s2|d|d_wo_onehot)\.|input_strunk_ln\.")
+        self.confidence_blocks = self._blocks("confidence_head.pairformer_stack.blocks.", settings.n_confidence_block)
+        self.pair_errors = self._tree(confidence, r"linear_no_bias_(pae|pde)\.|(pae|pde)_ln\.")
+        self.atom_scores = self._tree(confidence, r"(plddt|resolved)_(weight|ln)")
+
+    def _tree(self, prefix: str, pattern: str) -> Names:
+        chosen = [n for n in self._names if n.startswith(prefix) and re.match(pattern, n.removeprefix(prefix))]
+        return nest({name.removeprefix(prefix): name for name in chosen})
+
+    def _blocks(self, prefix: str, count: int, pattern: str = "") -> list[Names]:
+        return [self._tree(f"{prefix}{i}.", pattern) for i in range(count)]
+
+
+class TrainingPass:
+    """One example on the device: forward by segments, losses, and back.
+
+    `losses` are those of the pass, unweighted.
+    """
+
+    def __init__(
+        self,
+        settings: ModelSettings,
+        parameters: Parameters,
+        names: SegmentNames,
+        features: Features,
+        truth: Truth,
+        n_token: int | None = None,
+        n_atom: int | None = None,
+    ) -> None:
+        self.settings, self.names, self.features, self.truth = settings, names, features, truth
+        self.tape = Tape(parameters)
+        self.losses: dict[str, float] = {}
+        arrays = device_features(features, n_token, n_atom)
+        self.n_token, self.n_atom = len(arrays["token_mask"]), len(arrays["ref_pos"])
+        self.f = as_input(to_device(arrays))
+        self.mask = as_input({"token_mask": self.f["token_mask"]})
+        self.rows = Tensor(np.arange(self.n_token, dtype=np.int32))
+
+    def trunk(self, n_cycle: int, rows: Sequence[np.ndarray]) -> tuple[Variable, Variable, Variable]:
+        """s_inputs, s and z; gradients flow through the last cycle.  rows: MSA rows of each cycle."""
+        names, f = self.names, self.f
+        (s_inputs,) = self.tape.run(segments.embed_inputs, names.embed_inputs, f)
+        if names.add_esm:
+            (s_inputs,) = self.tape.run(segments.add_esm, names.add_esm, f, s_inputs)
+        init = self.tape.run(segments.init_trunk, names.init_trunk, NOTHING, s_inputs)
+        s = graphs.zeros(init[0].value.shape, "float32")
+        z = graphs.zeros((self.n_token, self.n_token, self.settings.c_z), "float32")
+        n_msa = padded_rows(max(len(r) for r in rows))
+        for cycle in range(n_cycle):
+            tape = self.tape if cycle + 1 == n_cycle else Tape(self.tape.parameters)
+            a = as_input(to_device(msa_arrays(self.features, rows[cycle], n_msa, self.n_token)))
+            c = as_input({"f": f, "msa": a, "s": s, "z": z})
+            vs, vz, vm = tape.run(segments.begin_cycle, names.cycle, c, s_inputs, *init)
+            c = as_input({"token_mask": f["token_mask"], "msa_mask": a["msa_mask"]})
+            for block in names.msa_blocks[:-1]:
+                vz, vm = tape.run(segments.msa_block, block, c, vz, vm)
+            (vz,) = tape.run(segments.last_msa_block, names.msa_blocks[-1], c, vz, vm)
+            for block in names.blocks:
+                vs, vz = tape.run(segments.pairformer_block, block, self.mask, vs, vz)
+            s, z = vs.value, vz.value
+        return s_inputs, vs, vz
+
+    def distogram(self, z: Variable, weights: Mapping[str, float]) -> None:
+        """The distogram loss, and its gradient to begin with."""
+        bins, weight = labels.distogram_labels(self.features, self.truth)
+        c = self._pair_labels({"bins": bins, "weight": weight})
+        (loss,) = self.tape.run(segments.distogram, self.names.distogram, c, z)
+        self._keep({"distogram_loss": loss}, weights)
+
+    def diffusion(
+        self, s_inputs: Variable, s: Variable, z: Variable, noise: TrainingNoise, weights: Mapping[str, float]
+    ) -> np.ndarray:
+        """The denoised diffusion batch [S, A, 3] (Å), its losses and their gradients to begin with."""
+        names, tape = self.names, self.tape
+        z_cond, token_pairs = tape.run(segments.condition_pairs_segment, names.condition_pairs, self.f, z)
+        biases = [tape.run(segments.pair_bias, p, self.mask, z_cond)[0] for p in names.biases]
+        single, atoms, *atom_biases = tape.run(segments.prepare_atoms, names.prepare_atoms, self.f, s_inputs, s, token_pairs)
+        encoder, decoder = atom_biases[: self.settings.n_atom_block], atom_biases[self.settings.n_atom_block :]
+
+        x_noisy = self._pad_atoms(noise.noisy(self.truth))
+        t_hat = np.broadcast_to(noise.sigma[:, None, None], x_noisy.shape)
+        c = as_input({"f": self.f, **to_device({"x_noisy": x_noisy, "t_hat": t_hat, "sigma": noise.sigma})})
+        (conditioning,) = tape.run(segments.condition_single, names.condition_single, c, single)
+        a, q = tape.run(segments.embed_noisy, names.embed_noisy, c, atoms, *encoder)
+        (a,) = tape.run(segments.add_conditioning, names.add_conditioning, self.mask, a, conditioning)
+        for p, bias in zip(names.diffusion_blocks, biases, strict=True):
+            (a,) = tape.run(segments.diffusion_block, p, self.mask, a, conditioning, bias)
+        (a,) = tape.run(segments.norm_tokens, names.norm_tokens, self.mask, a)
+        (x,) = tape.run(segments.denoised, names.denoised, c, a, q, atoms, *decoder)
+        denoised = x.value.asnumpy()[:, : len(self.truth.mask)]
+        lddt, bond, mse = tape.run(segments.coordinates, {}, self._coordinate_labels(denoised, noise), x)
+        self._keep({"smooth_lddt_loss": lddt, "bond_loss": bond, "mse_loss": mse}, weights)
+        return denoised
+
+    def confidence(
+        self, s_inputs: Variable, s: Variable, z: Variable, prediction: np.ndarray, weights: Mapping[str, float]
+    ) -> None:
+        """The losses of the confidence head on a prediction [A, 3] (Å); nothing flows back into the trunk."""
+        names, tape, f = self.names, self.tape, self.features
+        x = pad(prediction[np.flatnonzero(f["distogram_rep_atom_mask"])].astype(np.float32), self.n_token)
+        of_trunk = {"s_inputs": s_inputs.value, "s": s.value, "z": z.value, "token_mask": self.f["token_mask"]}
+        s, z = tape.run(segments.embed_sample, names.embed_sample, as_input({**of_trunk, "x": Tensor(x)}))
+        for block in names.confidence_blocks:
+            s, z = tape.run(segments.pairformer_block, block, self.mask, s, z)
+        pae, pae_weight = labels.pae_labels(f, self.truth, prediction)
+        pde, pde_weight = labels.pde_labels(f, self.truth, prediction)
+        of_pairs = {"pae_bins": pae, "pae_weight": pae_weight, "pde_bins": pde, "pde_weight": pde_weight}
+        found = tape.run(segments.pair_errors, names.pair_errors, self._pair_labels(of_pairs), z)
+        self._keep({"pae_loss": found[0], "pde_loss": found[1]}, weights)
+        found = tape.run(segments.atom_scores, names.atom_scores, self._atom_labels(prediction), s)
+        self._keep({"plddt_loss": found[0], "resolved_loss": found[1]}, weights)
+
+    def backward(self, into: Gradients) -> None:
+        """Gradients of the weighted sum of all losses, added to `into`."""
+        self.tape.backward(into)
+
+    def _keep(self, found: Mapping[str, Variable], weights: Mapping[str, float]) -> None:
+        for name, variable in found.items():
+            self.losses[name] = float(variable.value.asnumpy())
+            used = weights[name]
+            if name in losses.CONFIDENCE_LOSSES and not self.truth.teaches_confidence:
+                used = 0.0
+            if used:
+                variable.gradient = Tensor(np.float32(used))
+
+    def _pair_labels(self, arrays: Mapping[str, np.ndarray]) -> Any:
+        padded = {key: pad(x, self.n_token, self.n_token) for key, x in arrays.items()}
+        return as_input({**to_device(padded), "token_mask": self.f["token_mask"], "rows": self.rows})
+
+    def _pad_atoms(self, x: np.ndarray) -> np.ndarray:
+        return np.pad(x, ((0, 0), (0, self.n_atom - x.shape[1]), (0, 0)))
+
+    def _atom_labels(self, prediction: np.ndarray) -> Any:
+        f, n = self.features, self.n_atom
+        bins, weight = labels.plddt_labels(f, self.truth, prediction)
+        n_slot = self.settings_slots()
+        slot = np.asarray(f["atom_to_token_idx"]) * n_slot + np.asarray(f["atom_to_tokatom_idx"])
+        resolved = self.truth.mask.astype(np.int32)
+        arrays = {
+            "slot": slot.astype(np.int32),
+            "plddt_bins": bins,
+            "plddt_weight": weight,
+            "resolved_bins": resolved,
+            "resolved_weight": np.full(len(resolved), 1 / len(resolved), np.float32),
+        }
+        return as_input(to_device({key: pad(x, n) for key, x in arrays.items()}))
+
+    def settings_slots(self) -> int:
+        return 24
+
+    def _coordinate_labels(self, denoised: np.ndarray, noise: TrainingNoise) -> Any:
+        f, truth, n = self.features, self.truth, self.n_atom
+        true_distance, lddt_mask = labels.lddt_pairs(f, truth)
+        n_sample = len(noise.sigma)
+        mse_weight = labels.atom_weights(f, truth) / (truth.mask.sum() + labels.EPS)
+        # A number of bonds that is one of few, so that few graphs are compiled.
+        n_bond = padded_rows(max(len(truth.bonds), 1))
+        bonds = pad(truth.bonds.astype(np.int32).reshape(-1, 2), n_bond)
+        # What is padded must have a length, for the sake of the derivative; it has no weight.
+        bonds[len(truth.bonds) :] = 0, 1
+        difference = truth.coordinate[bonds[:, 0]] - truth.coordinate[bonds[:, 1]]
+        bond_weight = pad(np.full(len(truth.bonds), 1 / max(len(truth.bonds), 1)), n_bond)
+        arrays = {
+            "true_distance": pad(true_distance, n, n),
+            "lddt_mask": pad(lddt_mask, n, n),
+            "aligned": self._pad_atoms(labels.aligned_truth(f, truth, denoised)),
+            "mse_weight": pad(mse_weight, n)[None] * noise.scale[:, None] / n_sample,
+            "bond_first": bonds[:, 0].copy(),
+            "bond_second": bonds[:, 1].copy(),
+            "bond_length": np.linalg.norm(difference, axis=-1),
+            "bond_weight": bond_weight[None] * noise.scale[:, None] / n_sample,
+        }
+        return as_input(to_device({k: x if x.dtype == np.int32 else x.astype(np.float32) for k, x in arrays.items()}))

@@ -1,0 +1,154 @@
+"""The segments of a training pass: the functions of `pfold.model`, as `pfold.training.tape` takes them."""
+
+from mindspore import Tensor, ops
+
+from pfold import kernels
+from pfold.kernels.reference import condition_pairs
+from pfold.kernels.plain import plain_layer_norm, plain_linear
+from pfold.model import diffusion, embedders, heads, msa_module, pairformer
+from pfold.model.atom_attention import ATOM_BLOCKS, atom_attention_decoder
+from pfold.model.primitives import Params, layer_norm
+from pfold.training import losses
+from pfold.training.tape import Segment
+
+Inputs = tuple[Tensor, ...]
+
+
+def _embed_inputs(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    return (embedders.embed_tokens(p, c),)
+
+
+def _add_esm(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    return (embedders.add_esm(p, c, x[0]),)
+
+
+def _init_trunk(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    s_inputs = x[0]
+    return embedders.init_trunk(p, s_inputs)
+
+
+def _begin_cycle(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    s_inputs, s_init, of_i, of_j = x
+    s = embedders.recycle_single(p, s_init, c["s"])
+    z = kernels.pair_embedding(p, c["z"], c["f"]["token_mask"], c["f"], of_i, of_j)
+    return s, z, msa_module.embed_msa(p["msa_module"], c["msa"], s_inputs)
+
+
+def _msa_block(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    z, m = x
+    return msa_module.msa_block(p, z, c["token_mask"], m, c["msa_mask"])
+
+
+def _last_msa_block(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    z, m = x
+    return (msa_module.msa_block(p, z, c["token_mask"], m, c["msa_mask"])[0],)
+
+
+def _pairformer_block(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    s, z = x
+    return pairformer.pairformer_block(p, s, z, c["token_mask"])
+
+
+def _distogram(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    z = x[0]
+    logits = heads.distogram_head(p, z, c["token_mask"], c["rows"])
+    return (losses.cross_entropy(logits, c["bins"], c["weight"]),)
+
+
+def _condition_pairs(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    z = x[0]
+    z = condition_pairs(p["diffusion_conditioning"], c, z)
+    encoder = p["atom_attention_encoder"]
+    return z, plain_linear(encoder, "linear_no_bias_z", plain_layer_norm(encoder, "layernorm_z", z))
+
+
+def _pair_bias(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    z = x[0]
+    return (kernels.pair_bias(p["attention_pair_bias"], z, c["token_mask"])[0],)
+
+
+def _prepare_atoms(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    s_inputs, s, token_pairs = x
+    modules = p["diffusion_conditioning"], p["atom_attention_encoder"], p[f"atom_attention_decoder.{ATOM_BLOCKS}"]
+    single, atoms, encoder, decoder = diffusion.prepare_atoms(*modules, c, s_inputs, s, token_pairs)
+    return single, atoms, *encoder, *decoder
+
+
+def _condition_single(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    return (diffusion.condition_single(p, x[0], c["sigma"]),)
+
+
+def _embed_noisy(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    r = diffusion.scale_noisy(c["x_noisy"], c["t_hat"])
+    return diffusion.embed_noisy_atoms(p, c["f"], x[0], list(x[1:]), r)
+
+
+def _add_conditioning(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    a, s = x
+    return (diffusion.add_conditioning(p, a, s),)
+
+
+def _diffusion_block(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    a, s, bias = x
+    return (diffusion.diffusion_block(p, a, s, bias, c["token_mask"], 0, 1),)
+
+
+def _norm_tokens(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    return (layer_norm(p, "layernorm_a", x[0]),)
+
+
+def _denoised(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    a, q, atoms = x[0], x[1], x[2]
+    update = atom_attention_decoder(p, c["f"], a, q, atoms, list(x[3:]))
+    return (diffusion.denoised_positions(c["x_noisy"], c["t_hat"], update),)
+
+
+def _coordinates(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    return losses.coordinate_losses(c, x[0])
+
+
+def _embed_sample(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    return heads.embed_sample(p, c["s_inputs"], c["s"], c["z"], c["token_mask"], c["x"])
+
+
+def _pair_errors(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    z = x[0]
+    pae, pde = heads.pair_error_logits(p, z, c["token_mask"], c["rows"])
+    return (
+        losses.cross_entropy(pae, c["pae_bins"], c["pae_weight"]),
+        losses.cross_entropy(pde, c["pde_bins"], c["pde_weight"]),
+    )
+
+
+def _atom_scores(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    s = x[0]
+    plddt, resolved = heads.atom_logits(p, s)
+    plddt = ops.gather(plddt.reshape((-1, plddt.shape[-1])), c["slot"], 0)
+    resolved = ops.gather(resolved.reshape((-1, resolved.shape[-1])), c["slot"], 0)
+    return (
+        losses.cross_entropy(plddt, c["plddt_bins"], c["plddt_weight"]),
+        losses.cross_entropy(resolved, c["resolved_bins"], c["resolved_weight"]),
+    )
+
+
+embed_inputs = Segment(_embed_inputs)
+add_esm = Segment(_add_esm)
+init_trunk = Segment(_init_trunk)
+begin_cycle = Segment(_begin_cycle)
+msa_block = Segment(_msa_block)
+last_msa_block = Segment(_last_msa_block)
+pairformer_block = Segment(_pairformer_block)
+distogram = Segment(_distogram)
+condition_pairs_segment = Segment(_condition_pairs)
+pair_bias = Segment(_pair_bias)
+prepare_atoms = Segment(_prepare_atoms)
+condition_single = Segment(_condition_single)
+embed_noisy = Segment(_embed_noisy)
+add_conditioning = Segment(_add_conditioning)
+norm_tokens = Segment(_norm_tokens)
+diffusion_block = Segment(_diffusion_block)
+denoised = Segment(_denoised)
+coordinates = Segment(_coordinates)
+embed_sample = Segment(_embed_sample)
+pair_errors = Segment(_pair_errors)
+atom_scores = Segment(_atom_scores)
