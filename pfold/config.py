@@ -1,19 +1,18 @@
 """The configuration of a run: one YAML, checked by a schema, defaults filled in."""
 
 import datetime
-import difflib
 import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator, ValidationError, validators
 
 from pfold.config_file import read_config
+from pfold.config_schema import checked
 from pfold.errors import ConfigError
 from pfold.msa.settings import SearchSettings
 from pfold.targets.pair_settings import PairSettings
@@ -118,30 +117,12 @@ def load_config(path: Path) -> RunConfig:
     return parse_config(read_config(path), str(path))
 
 
-def _is_whole(_: Any, value: object) -> bool:
-    """JSON Schema calls 5.0 an integer; a count is written without a point."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(_: Any, value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-_Validator = validators.extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator,
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_whole).redefine("number", _is_number),
-)
-
-
 def parse_config(raw: Mapping[str, Any], source: str = "the configuration") -> RunConfig:
     """Check a configuration, whose paths are relative to the working directory, and fill in defaults.
 
     Raises ConfigError naming the key, and for an unknown key the nearest known one.
     """
-    error = next(iter(sorted(_Validator(config_schema()).iter_errors(dict(raw)), key=_importance)), None)
-    if error is not None:
-        raise ConfigError(f"{source}: {_explain(error)}")
-    value = _with_defaults(dict(raw), config_schema())
+    value = checked(raw, config_schema(), source)
     targets, pairs = _listed(value["targets"]), value["pairs"]
     screen = PairSettings(_listed(pairs["baits"]), _listed(pairs["preys"]), _path(pairs["table"]))
     if not targets and not screen.baits:
@@ -255,33 +236,6 @@ def _template_settings(templates: Mapping[str, Any], source: str) -> TemplateSet
     return TemplateSettings(_path(templates["seqres"]), _path(templates["mmcif"]), max_date)
 
 
-def _importance(error: ValidationError) -> tuple[bool, list[str]]:
-    return error.validator != "additionalProperties", [str(part) for part in error.absolute_path]
-
-
 def _listed(value: str | Sequence[str]) -> tuple[str, ...]:
     """A key that is one path or a list of them."""
     return (value,) if isinstance(value, str) else tuple(value)
-
-
-def _with_defaults(value: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    filled = dict(value)
-    for key, rule in schema["properties"].items():
-        if "default" in rule:
-            filled.setdefault(key, rule["default"])
-        if rule.get("type") == "object":
-            filled[key] = _with_defaults(filled[key] or {}, rule)
-    return filled
-
-
-def _explain(error: ValidationError) -> str:
-    where = ".".join(str(part) for part in error.absolute_path)
-    schema = cast(dict[str, Any], error.schema)
-    if error.validator == "additionalProperties":
-        known = list(schema["properties"])
-        unknown = next(key for key in cast(dict[str, Any], error.instance) if key not in known)
-        nearest = difflib.get_close_matches(str(unknown), known, n=1, cutoff=0.0)[0]
-        key = f"{where}.{unknown}" if where else unknown
-        return f'the key "{key}" is unknown; did you mean "{nearest}"?'
-    meaning = schema.get("description", "")
-    return f'"{where}": {error.message}' + (f" ({meaning})" if meaning else "") if where else error.message

@@ -52,7 +52,11 @@ def place_params(settings: ModelSettings, weights: Mapping[str, np.ndarray], dty
     In the order of the model's layout, whatever that of the checkpoint: graphs take their weights in order.
     """
     names = {name: name for name in checkpoint_layout(settings)}
-    p: dict[str, Any] = place(nest(names), weights, _NARROW if dtype == "bfloat16" else None)
+    return arrange_params(settings, place(nest(names), weights, _NARROW if dtype == "bfloat16" else None))
+
+
+def arrange_params(settings: ModelSettings, p: dict[str, Any]) -> ModelParams:
+    """The nested tensors of a whole checkpoint, in the layout's order, by the graphs that take them."""
     msa = p["msa_module"]
     trunk = {k: v for k, v in p.items() if k.startswith(_TRUNK_ENTRIES)}
     trunk |= {"msa_module": {k: v for k, v in msa.items() if k != "blocks"}}

@@ -36,9 +36,7 @@ def confidence_head(
     return pae, pde, plddt, resolved, z
 
 
-def embed_sample(
-    p: Params, s_inputs: Tensor, s: Tensor, z: Tensor, mask: Tensor, x: Tensor
-) -> tuple[Tensor, Tensor]:
+def embed_sample(p: Params, s_inputs: Tensor, s: Tensor, z: Tensor, mask: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     """What the confidence head's blocks begin with, AF3 Algorithm 31, lines 1-3 -> s [N, c_s], z [N, N, c_z]."""
     s = layer_norm(p, "input_strunk_ln", ops.clamp(s, -S_CLIP, S_CLIP))
     of_i, of_j = linear(p, "linear_no_bias_s2", s_inputs), linear(p, "linear_no_bias_s1", s_inputs)

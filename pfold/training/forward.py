@@ -62,7 +62,10 @@ class SegmentNames:
         encoder = r"atom_attention_encoder\."
         self.condition_pairs = self._tree(
             diffusion,
-            conditioning + r"(relpe|layernorm_z|linear_no_bias_z|transition_z\d)\.|" + encoder + r"(layernorm_z|linear_no_bias_z)\.",
+            conditioning
+            + r"(relpe|layernorm_z|linear_no_bias_z|transition_z\d)\.|"
+            + encoder
+            + r"(layernorm_z|linear_no_bias_z)\.",
         )
         pair_bias = r"attention_pair_bias\.(layernorm_z|linear_nobias_z)\."
         blocks = f"{diffusion}diffusion_transformer.blocks."
@@ -72,7 +75,11 @@ class SegmentNames:
         own = r"(layernorm_s|linear_no_bias_(ref_pos|ref_charge|f|d|invd|v|s|cl|cm)|small_mlp)\."
         self.prepare_atoms = self._tree(
             diffusion,
-            conditioning + r"(layernorm_s|linear_no_bias_s)\.|" + encoder + own + f"|atom_attention_(en|de)coder.{atom_bias}",
+            conditioning
+            + r"(layernorm_s|linear_no_bias_s)\.|"
+            + encoder
+            + own
+            + f"|atom_attention_(en|de)coder.{atom_bias}",
         )
         self.condition_single = self._tree(
             f"{diffusion}diffusion_conditioning.", r"(fourier_embedding|layernorm_n|linear_no_bias_n|transition_s\d)\."
@@ -84,7 +91,9 @@ class SegmentNames:
         self.norm_tokens = self._tree(diffusion, r"layernorm_a\.")
         self.denoised = self._tree(f"{diffusion}atom_attention_decoder.", f"(?!{atom_bias})")
         confidence = "confidence_head."
-        self.embed_sample = self._tree(confidence, r"lower_bins|upper_bins|linear_no_bias_(s1|s2|d|d_wo_onehot)\.|input_strunk_ln\.")
+        self.embed_sample = self._tree(
+            confidence, r"lower_bins|upper_bins|linear_no_bias_(s1|s2|d|d_wo_onehot)\.|input_strunk_ln\."
+        )
         self.confidence_blocks = self._blocks("confidence_head.pairformer_stack.blocks.", settings.n_confidence_block)
         self.pair_errors = self._tree(confidence, r"linear_no_bias_(pae|pde)\.|(pae|pde)_ln\.")
         self.atom_scores = self._tree(confidence, r"(plddt|resolved)_(weight|ln)")
@@ -160,7 +169,9 @@ class TrainingPass:
         names, tape = self.names, self.tape
         z_cond, token_pairs = tape.run(segments.condition_pairs_segment, names.condition_pairs, self.f, z)
         biases = [tape.run(segments.pair_bias, p, self.mask, z_cond)[0] for p in names.biases]
-        single, atoms, *atom_biases = tape.run(segments.prepare_atoms, names.prepare_atoms, self.f, s_inputs, s, token_pairs)
+        single, atoms, *atom_biases = tape.run(
+            segments.prepare_atoms, names.prepare_atoms, self.f, s_inputs, s, token_pairs
+        )
         encoder, decoder = atom_biases[: self.settings.n_atom_block], atom_biases[self.settings.n_atom_block :]
 
         x_noisy = self._pad_atoms(noise.noisy(self.truth))

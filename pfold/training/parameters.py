@@ -10,8 +10,10 @@ import numpy as np
 from mindspore import Tensor
 
 from pfold.inference.graphs import as_input
+from pfold.inference.params import ModelParams, arrange_params
 from pfold.weights.layout import checkpoint_layout
 from pfold.weights.published import ModelSettings
+from pfold.weights.tree import nest
 
 # A tree of checkpoint names, shaped as the parameters that a segment takes, and the way to one of its leaves.
 Names = dict[str, Any]
@@ -48,12 +50,17 @@ class Parameters:
     """A model's parameters, float32: `flat`, and as the trees of tensors that graphs take."""
 
     def __init__(self, settings: ModelSettings, weights: Mapping[str, np.ndarray]) -> None:
+        self.settings = settings
         self.layout = FlatLayout(settings)
         self.flat = np.empty(self.layout.size, np.float32)
         for name, view in self.layout.views(self.flat).items():
             view[...] = weights[name]
         self._tensors = {name: Tensor.from_numpy(view) for name, view in self.layout.views(self.flat).items()}
         self._trees: dict[int, tuple[Any, Any]] = {}
+
+    def for_inference(self) -> ModelParams:
+        """The same tensors as prediction takes them."""
+        return arrange_params(self.settings, nest(self._tensors))
 
     def tree(self, names: Names) -> Any:
         """The tensors of a tree of names, marked as a graph's input; made once for each tree."""

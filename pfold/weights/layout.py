@@ -8,11 +8,8 @@ from pfold.weights.published import ModelSettings
 Layout = dict[str, tuple[int, ...]]
 Entry = tuple[str, tuple[int, ...]]
 
-C_S_INPUTS = 449
-C_S = 384
-C_TOKEN = 768
-C_ATOM = 128
 C_ATOMPAIR = 16
+N_ATOM_HEAD = 4
 # Residue and token offsets, same entity, chain offsets (AF3 Algorithm 3).
 N_RELATIVE = 2 * N_POSITION_BINS + 1 + 2 * S_MAX + 2
 N_TEMPLATE_FEATURES = 108
@@ -77,13 +74,14 @@ def _pair_stack(c_z: int, c_triangle: int, n_transition: int = 4) -> Iterator[En
     yield from _transition("pair_transition", c_z, n_transition)
 
 
-def _pairformer_block(c_z: int) -> Iterator[Entry]:
+def _pairformer_block(settings: ModelSettings) -> Iterator[Entry]:
+    c_s, c_z = settings.c_s, settings.c_z
     yield from _pair_stack(c_z, c_z)
-    yield from _norm("attention_pair_bias.layernorm_a", C_S)
-    yield from _attention("attention_pair_bias.attention", C_S, q_bias=True)
+    yield from _norm("attention_pair_bias.layernorm_a", c_s)
+    yield from _attention("attention_pair_bias.attention", c_s, q_bias=True)
     yield from _norm("attention_pair_bias.layernorm_z", c_z)
-    yield from _linear("attention_pair_bias.linear_nobias_z", c_z, 16)
-    yield from _transition("single_transition", C_S, 4)
+    yield from _linear("attention_pair_bias.linear_nobias_z", c_z, settings.n_head)
+    yield from _transition("single_transition", c_s, 4)
 
 
 def _adaptive_norm(name: str, c_a: int, c_s: int) -> Iterator[Entry]:
@@ -108,31 +106,32 @@ def _diffusion_block(c_a: int, c_s: int, c_z: int, n_head: int, *, cross: bool) 
     yield from _linear(f"{conditioned}.linear_s", c_s, c_a, bias=True)
 
 
-def _atom_transformer(n_block: int) -> Iterator[Entry]:
+def _atom_transformer(n_block: int, c_atom: int) -> Iterator[Entry]:
     for i in range(n_block):
         prefix = f"atom_transformer.diffusion_transformer.blocks.{i}"
-        yield from _prefixed(prefix, _diffusion_block(C_ATOM, C_ATOM, C_ATOMPAIR, 4, cross=True))
+        yield from _prefixed(prefix, _diffusion_block(c_atom, c_atom, C_ATOMPAIR, N_ATOM_HEAD, cross=True))
 
 
-def _atom_encoder(n_block: int, c_token: int, c_z: int | None = None) -> Iterator[Entry]:
-    yield from _linear("linear_no_bias_ref_pos", 3, C_ATOM)
-    yield from _linear("linear_no_bias_ref_charge", 1, C_ATOM)
-    yield from _linear("linear_no_bias_f", 1 + 128 + 4 * 64, C_ATOM)
+def _atom_encoder(settings: ModelSettings, n_block: int, c_token: int, *, noisy: bool) -> Iterator[Entry]:
+    c_s, c_z, c_atom = settings.c_s, settings.c_z, settings.c_atom
+    yield from _linear("linear_no_bias_ref_pos", 3, c_atom)
+    yield from _linear("linear_no_bias_ref_charge", 1, c_atom)
+    yield from _linear("linear_no_bias_f", 1 + 128 + 4 * 64, c_atom)
     yield from _linear("linear_no_bias_d", 3, C_ATOMPAIR)
     yield from _linear("linear_no_bias_invd", 1, C_ATOMPAIR)
     yield from _linear("linear_no_bias_v", 1, C_ATOMPAIR)
-    if c_z is not None:
-        yield from _norm("layernorm_s", C_S, offset=False)
-        yield from _linear("linear_no_bias_s", C_S, C_ATOM)
+    if noisy:
+        yield from _norm("layernorm_s", c_s, offset=False)
+        yield from _linear("linear_no_bias_s", c_s, c_atom)
         yield from _norm("layernorm_z", c_z, offset=False)
         yield from _linear("linear_no_bias_z", c_z, C_ATOMPAIR)
-        yield from _linear("linear_no_bias_r", 3, C_ATOM)
-    yield from _linear("linear_no_bias_cl", C_ATOM, C_ATOMPAIR)
-    yield from _linear("linear_no_bias_cm", C_ATOM, C_ATOMPAIR)
+        yield from _linear("linear_no_bias_r", 3, c_atom)
+    yield from _linear("linear_no_bias_cl", c_atom, C_ATOMPAIR)
+    yield from _linear("linear_no_bias_cm", c_atom, C_ATOMPAIR)
     for layer in (1, 3, 5):
         yield from _linear(f"small_mlp.{layer}", C_ATOMPAIR, C_ATOMPAIR)
-    yield from _atom_transformer(n_block)
-    yield from _linear("linear_no_bias_q", C_ATOM, c_token)
+    yield from _atom_transformer(n_block, c_atom)
+    yield from _linear("linear_no_bias_q", c_atom, c_token)
 
 
 def _template_embedder(settings: ModelSettings) -> Iterator[Entry]:
@@ -148,7 +147,7 @@ def _template_embedder(settings: ModelSettings) -> Iterator[Entry]:
 
 def _msa_module(settings: ModelSettings) -> Iterator[Entry]:
     yield from _linear("linear_no_bias_m", 34, settings.c_m)
-    yield from _linear("linear_no_bias_s", C_S_INPUTS, settings.c_m)
+    yield from _linear("linear_no_bias_s", settings.c_s_inputs, settings.c_m)
     for i in range(settings.n_msa_block):
         last = i + 1 == settings.n_msa_block
         yield from _prefixed(f"blocks.{i}", _msa_block(settings.c_m, settings.c_z, last=last))
@@ -172,49 +171,50 @@ def _msa_block(c_m: int, c_z: int, *, last: bool) -> Iterator[Entry]:
 
 
 def _diffusion_module(settings: ModelSettings) -> Iterator[Entry]:
-    conditioning, c_z = "diffusion_conditioning", settings.c_z
+    conditioning, c_z, c_s, c_token = "diffusion_conditioning", settings.c_z, settings.c_s, settings.c_token
     yield from _linear(f"{conditioning}.relpe.linear_no_bias", N_RELATIVE, c_z)
     yield from _norm(f"{conditioning}.layernorm_z", 2 * c_z, offset=False)
     yield from _linear(f"{conditioning}.linear_no_bias_z", 2 * c_z, c_z)
     yield from _transition(f"{conditioning}.transition_z1", c_z, 2)
     yield from _transition(f"{conditioning}.transition_z2", c_z, 2)
-    yield from _norm(f"{conditioning}.layernorm_s", C_S + C_S_INPUTS, offset=False)
-    yield from _linear(f"{conditioning}.linear_no_bias_s", C_S + C_S_INPUTS, C_S)
+    yield from _norm(f"{conditioning}.layernorm_s", c_s + settings.c_s_inputs, offset=False)
+    yield from _linear(f"{conditioning}.linear_no_bias_s", c_s + settings.c_s_inputs, c_s)
     yield f"{conditioning}.fourier_embedding.w", (256,)
     yield f"{conditioning}.fourier_embedding.b", (256,)
     yield from _norm(f"{conditioning}.layernorm_n", 256, offset=False)
-    yield from _linear(f"{conditioning}.linear_no_bias_n", 256, C_S)
-    yield from _transition(f"{conditioning}.transition_s1", C_S, 2)
-    yield from _transition(f"{conditioning}.transition_s2", C_S, 2)
-    encoder = _atom_encoder(settings.n_atom_block, C_TOKEN, c_z)
+    yield from _linear(f"{conditioning}.linear_no_bias_n", 256, c_s)
+    yield from _transition(f"{conditioning}.transition_s1", c_s, 2)
+    yield from _transition(f"{conditioning}.transition_s2", c_s, 2)
+    encoder = _atom_encoder(settings, settings.n_atom_block, c_token, noisy=True)
     yield from _prefixed("atom_attention_encoder", encoder)
-    yield from _norm("layernorm_s", C_S, offset=False)
-    yield from _linear("linear_no_bias_s", C_S, C_TOKEN)
+    yield from _norm("layernorm_s", c_s, offset=False)
+    yield from _linear("linear_no_bias_s", c_s, c_token)
     for i in range(settings.n_diffusion_block):
-        block = _diffusion_block(C_TOKEN, C_S, c_z, 16, cross=False)
+        block = _diffusion_block(c_token, c_s, c_z, settings.n_head, cross=False)
         yield from _prefixed(f"diffusion_transformer.blocks.{i}", block)
-    yield from _norm("layernorm_a", C_TOKEN, offset=False)
-    yield from _linear("atom_attention_decoder.linear_no_bias_a", C_TOKEN, C_ATOM)
-    yield from _norm("atom_attention_decoder.layernorm_q", C_ATOM, offset=False)
-    yield from _linear("atom_attention_decoder.linear_no_bias_out", C_ATOM, 3)
-    yield from _prefixed("atom_attention_decoder", _atom_transformer(settings.n_atom_block))
+    yield from _norm("layernorm_a", c_token, offset=False)
+    yield from _linear("atom_attention_decoder.linear_no_bias_a", c_token, settings.c_atom)
+    yield from _norm("atom_attention_decoder.layernorm_q", settings.c_atom, offset=False)
+    yield from _linear("atom_attention_decoder.linear_no_bias_out", settings.c_atom, 3)
+    yield from _prefixed("atom_attention_decoder", _atom_transformer(settings.n_atom_block, settings.c_atom))
 
 
-def _confidence_head(n_block: int, c_z: int) -> Iterator[Entry]:
+def _confidence_head(settings: ModelSettings) -> Iterator[Entry]:
+    c_s, c_z = settings.c_s, settings.c_z
     yield "lower_bins", (39,)
     yield "upper_bins", (39,)
-    yield "plddt_weight", (24, C_S, 50)
-    yield "resolved_weight", (24, C_S, 2)
-    yield from _linear("linear_no_bias_s1", C_S_INPUTS, c_z)
-    yield from _linear("linear_no_bias_s2", C_S_INPUTS, c_z)
+    yield "plddt_weight", (24, c_s, 50)
+    yield "resolved_weight", (24, c_s, 2)
+    yield from _linear("linear_no_bias_s1", settings.c_s_inputs, c_z)
+    yield from _linear("linear_no_bias_s2", settings.c_s_inputs, c_z)
     yield from _linear("linear_no_bias_d", 39, c_z)
     yield from _linear("linear_no_bias_d_wo_onehot", 1, c_z)
-    for i in range(n_block):
-        yield from _prefixed(f"pairformer_stack.blocks.{i}", _pairformer_block(c_z))
+    for i in range(settings.n_confidence_block):
+        yield from _prefixed(f"pairformer_stack.blocks.{i}", _pairformer_block(settings))
     yield from _linear("linear_no_bias_pae", c_z, 64)
     yield from _linear("linear_no_bias_pde", c_z, 64)
-    yield from _norm("input_strunk_ln", C_S)
-    for name, c in (("pae_ln", c_z), ("pde_ln", c_z), ("plddt_ln", C_S), ("resolved_ln", C_S)):
+    yield from _norm("input_strunk_ln", c_s)
+    for name, c in (("pae_ln", c_z), ("pde_ln", c_z), ("plddt_ln", c_s), ("resolved_ln", c_s)):
         yield from _norm(name, c)
 
 
@@ -236,24 +236,25 @@ def _constraint_embedder(c_z: int) -> Iterator[Entry]:
 
 def _model(settings: ModelSettings) -> Iterator[Entry]:
     c_z = settings.c_z
-    yield from _prefixed("input_embedder.atom_attention_encoder", _atom_encoder(3, C_S))
+    encoder = _atom_encoder(settings, settings.n_input_atom_block, settings.c_token_input, noisy=False)
+    yield from _prefixed("input_embedder.atom_attention_encoder", encoder)
     if settings.esm:
-        yield from _linear("input_embedder.linear_esm", C_ESM, C_S_INPUTS)
+        yield from _linear("input_embedder.linear_esm", C_ESM, settings.c_s_inputs)
     yield from _linear("relative_position_encoding.linear_no_bias", N_RELATIVE, c_z)
     yield from _prefixed("template_embedder", _template_embedder(settings))
     yield from _prefixed("msa_module", _msa_module(settings))
     if settings.constraints:
         yield from _prefixed("constraint_embedder", _constraint_embedder(c_z))
     for i in range(settings.n_pairformer_block):
-        yield from _prefixed(f"pairformer_stack.blocks.{i}", _pairformer_block(c_z))
+        yield from _prefixed(f"pairformer_stack.blocks.{i}", _pairformer_block(settings))
     yield from _prefixed("diffusion_module", _diffusion_module(settings))
     yield from _linear("distogram_head.linear", c_z, 64, bias=True)
-    yield from _prefixed("confidence_head", _confidence_head(settings.n_confidence_block, c_z))
-    yield from _linear("linear_no_bias_sinit", C_S_INPUTS, C_S)
-    yield from _linear("linear_no_bias_zinit1", C_S, c_z)
-    yield from _linear("linear_no_bias_zinit2", C_S, c_z)
+    yield from _prefixed("confidence_head", _confidence_head(settings))
+    yield from _linear("linear_no_bias_sinit", settings.c_s_inputs, settings.c_s)
+    yield from _linear("linear_no_bias_zinit1", settings.c_s, c_z)
+    yield from _linear("linear_no_bias_zinit2", settings.c_s, c_z)
     yield from _linear("linear_no_bias_token_bond", 1, c_z)
     yield from _linear("linear_no_bias_z_cycle", c_z, c_z)
-    yield from _linear("linear_no_bias_s", C_S, C_S)
+    yield from _linear("linear_no_bias_s", settings.c_s, settings.c_s)
     yield from _norm("layernorm_z_cycle", c_z)
-    yield from _norm("layernorm_s", C_S)
+    yield from _norm("layernorm_s", settings.c_s)

@@ -32,8 +32,17 @@ class ModelSettings:
     step_scale_eta: float
     n_confidence_block: int = 4
     n_template_block: int = 0
+    # Blocks of the input embedder's atom transformer; n_atom_block are those of the diffusion module's two.
+    n_input_atom_block: int = 3
+    c_s: int = 384
     c_z: int = 128
     c_m: int = 64
+    c_token: int = 768
+    c_atom: int = 128
+    # Channels that atoms give to a token's input embedding, beside 65 of its type and profile.
+    c_token_input: int = 384
+    # Heads of attention with pair bias, of singles and of the diffusion transformer.
+    n_head: int = 16
     # Triangle updates of the template embedder have as many channels as its pairs, not those of the pairformer.
     scaled_triangles: bool = False
     constraints: bool = False
@@ -43,6 +52,11 @@ class ModelSettings:
     gamma_min: float = 1.0
     noise_scale_lambda: float = 1.003
     max_msa_rows: int = 16384
+
+    @property
+    def c_s_inputs(self) -> int:
+        """Channels of the input embedding of tokens."""
+        return self.c_token_input + 65
 
     @property
     def file(self) -> str:
@@ -98,6 +112,34 @@ MODELS: dict[str, ModelSettings] = {
         _base("protenix-v2", n_template_block=2, use_rna_msa=True, c_z=256, c_m=128, scaled_triangles=True),
     )
 }
+
+
+# A small architecture of the same code, trained on two cores on known structures of short chains (docs/demo_model.md).
+DEMO = ModelSettings(
+    name="pfold_demo",
+    n_msa_block=1,
+    n_pairformer_block=3,
+    n_diffusion_block=5,
+    n_atom_block=1,
+    n_input_atom_block=1,
+    n_confidence_block=1,
+    n_cycle=2,
+    n_step=20,
+    n_sample=2,
+    gamma0=0.0,
+    step_scale_eta=1.0,
+    c_s=128,
+    c_z=64,
+    c_m=32,
+    c_token=192,
+    c_atom=64,
+    c_token_input=128,
+    n_head=8,
+    use_msa=False,
+)
+
+
+MODELS[DEMO.name] = DEMO
 
 
 def model_settings(name: str) -> ModelSettings:

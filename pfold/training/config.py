@@ -1,0 +1,172 @@
+"""The configuration of a training: one YAML, checked by `train.schema.yaml`, whose defaults are the published recipe."""
+
+import datetime
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pfold.config_file import merge_keys
+from pfold.config_schema import checked
+from pfold.errors import ConfigError
+from pfold.strict_yaml import load_yaml
+from pfold.training.data.crop import CropSettings
+from pfold.training.data.sets import StructureSet
+from pfold.training.optimizer import OptimizerSettings
+from pfold.weights.published import AUTO, ModelSettings, model_settings
+
+SCRATCH = "scratch"
+# Keys that a later stage may set.
+_STAGE_KEYS = (
+    *("crop", "diffusion_batch", "loss_weights", "max_n_cycle", "mini_rollout", "dropout", "optimizer"),
+    "examples_per_step",
+)
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """What a step of a stage does."""
+
+    crop: CropSettings
+    buckets: tuple[int, ...]
+    examples_per_step: int
+    diffusion_batch: int
+    diffusion_part: int | None
+    max_n_cycle: int
+    max_msa_rows: int
+    rollout_steps: int
+    rollout_every: int
+    rollout_start: int
+    dropout: float
+    noise_mean: float
+    noise_deviation: float
+    loss_weights: Mapping[str, float]
+    optimizer: OptimizerSettings
+
+    def learns_confidence(self, step: int) -> bool:
+        """Whether a step predicts, and learns confidence of what it predicted."""
+        return step >= self.rollout_start and step % self.rollout_every == 0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A checked configuration; keys of `train.schema.yaml`. stages: first step -> settings, the first from 0."""
+
+    model: ModelSettings
+    start: str
+    results: Path
+    seed: int
+    n_step: int
+    frozen: tuple[str, ...]
+    train: tuple[StructureSet, ...]
+    validation: tuple[StructureSet, ...]
+    n_worker: int
+    checkpoint_every: int
+    validate_every: int
+    log_every: int
+    stages: tuple[tuple[int, StepSettings], ...]
+    keys: Mapping[str, Any]
+
+    def settings_of(self, step: int) -> StepSettings:
+        """The settings of the stage that a step is in."""
+        return next(settings for first, settings in reversed(self.stages) if step >= first)
+
+
+@functools.cache
+def train_schema() -> dict[str, Any]:
+    """The JSON schema of a training's configuration."""
+    return dict(yaml.safe_load(files("pfold.training").joinpath("train.schema.yaml").read_text()))
+
+
+def load_train_config(path: Path) -> TrainConfig:
+    """Read a configuration; its paths are relative to it. Raises ConfigError naming the file and the key."""
+    try:
+        raw = load_yaml(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: the configuration can't be read ({error.strerror})") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from None
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: not a configuration: expected keys and values, such as results: training")
+    return parse_train_config(raw, path.parent, str(path))
+
+
+def parse_train_config(raw: Mapping[str, Any], folder: Path, source: str) -> TrainConfig:
+    """Check a configuration and fill in defaults. Raises ConfigError naming the key."""
+    value = checked(raw, train_schema(), source)
+    start = value["start"]
+    stages = [(0, value)]
+    for stage in value["stages"]:
+        unknown = set(stage["set"]) - set(_STAGE_KEYS)
+        if unknown:
+            raise ConfigError(
+                f'{source}: "stages": a stage can\'t set {", ".join(sorted(unknown))}; it can set {", ".join(_STAGE_KEYS)}'
+            )
+        merged: dict[str, Any] = {}
+        merge_keys(merged, _plain(raw))
+        merge_keys(merged, stage["set"])
+        stages.append((stage["from"], checked(merged, train_schema(), f'{source}, stage from {stage["from"]}')))
+    if [first for first, _ in stages] != sorted({first for first, _ in stages}):
+        raise ConfigError(f'{source}: "stages": they must begin one after another')
+    data = value["data"]
+    return TrainConfig(
+        model=model_settings(value["model"]),
+        start=start if start in (SCRATCH, AUTO) else str(folder / Path(start).expanduser()),
+        results=folder / Path(value["results"]).expanduser(),
+        seed=value["seed"],
+        n_step=value["n_step"],
+        frozen=tuple(value["frozen"]),
+        train=tuple(_set(one, folder, source) for one in data["train"]),
+        validation=tuple(_set(one, folder, source) for one in data["validation"]),
+        n_worker=data["n_worker"],
+        checkpoint_every=value["checkpoint_every"],
+        validate_every=value["validate_every"],
+        log_every=value["log_every"],
+        stages=tuple((first, _step_settings(keys)) for first, keys in stages),
+        keys=dict(raw),
+    )
+
+
+def _plain(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy whose inner mappings can be changed."""
+    return {key: _plain(child) if isinstance(child, Mapping) else child for key, child in raw.items()}
+
+
+def _step_settings(value: Mapping[str, Any]) -> StepSettings:
+    crop, rollout, noise = value["crop"], value["mini_rollout"], value["noise"]
+    buckets: Sequence[int] = crop["buckets"] or [crop["n_token"] // 4, crop["n_token"] // 2, crop["n_token"]]
+    return StepSettings(
+        crop=CropSettings(crop["n_token"], crop["contiguous"], crop["spatial"], crop["interface"]),
+        buckets=tuple(sorted({*buckets, crop["n_token"]})),
+        examples_per_step=value["examples_per_step"],
+        diffusion_batch=value["diffusion_batch"],
+        diffusion_part=value["diffusion_part"],
+        max_n_cycle=value["max_n_cycle"],
+        max_msa_rows=value["max_msa_rows"],
+        rollout_steps=rollout["n_step"],
+        rollout_every=rollout["every"],
+        rollout_start=rollout["start"],
+        dropout=value["dropout"],
+        noise_mean=noise["mean"],
+        noise_deviation=noise["deviation"],
+        loss_weights=value["loss_weights"],
+        optimizer=OptimizerSettings(**value["optimizer"]),
+    )
+
+
+def _set(keys: Mapping[str, Any], folder: Path, source: str) -> StructureSet:
+    defaults = train_schema()["properties"]["data"]["properties"]["train"]["items"]["properties"]
+    filled = {key: keys.get(key, rule.get("default")) for key, rule in defaults.items()}
+    filled["structures"] = folder / Path(filled["structures"]).expanduser()
+    filled["table"] = folder / Path(filled["table"]).expanduser() if filled["table"] else None
+    try:
+        filled["max_date"] = datetime.date.fromisoformat(filled["max_date"]) if filled["max_date"] else None
+    except ValueError as error:
+        raise ConfigError(f'{source}: "data": max_date: {error}') from None
+    if not filled["structures"].is_dir():
+        raise ConfigError(f'{source}: "data": {filled["structures"]} is no folder')
+    return StructureSet(**filled)

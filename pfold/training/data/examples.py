@@ -1,0 +1,136 @@
+"""A structure file as a training example: its features, and where its atoms are."""
+
+import datetime
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import gemmi
+import numpy as np
+
+from pfold.errors import InputError
+from pfold.features.featurize import assemble
+from pfold.features.schema import Features
+from pfold.features.tokens import Tokens, tokenize
+from pfold.targets.formats.structure_file import read_structure_file
+from pfold.targets.types import LIGAND, Target
+from pfold.training.labels import Truth
+
+# Endings of structure files, each also with .gz.
+SUFFIXES = (".cif", ".mmcif", ".pdb", ".ent")
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One structure: what the model is told of it, and what it is to find.
+
+    features: before the seeded motion of the reference conformers; truth: of the same atoms; chain: number of the chain
+    of each token, kind: that chain's kind ("protein", ...), date: of deposition, where the file has it.
+    """
+
+    name: str
+    target: Target
+    features: Features
+    truth: Truth
+    chain: np.ndarray
+    kinds: tuple[str, ...]
+    date: datetime.date | None
+
+    @property
+    def n_token(self) -> int:
+        """Number of tokens."""
+        return len(self.chain)
+
+
+def structure_files(folder: Path) -> list[Path]:
+    """The structure files below a folder, by name."""
+    return sorted(path for path in folder.rglob("*") if path.name.removesuffix(".gz").endswith(SUFFIXES))
+
+
+def read_example(path: Path, *, use_msa: bool, resolution: float | None = None) -> Example:
+    """Read a structure: its first biological assembly, where it names one, else what it holds.
+
+    resolution: to assume (Å) where the file has none; without it such a structure teaches no confidence. Raises
+    InputError for a file that can't be read, holds what pfold can't fold, or has no resolved atom.
+    """
+    content = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
+    try:
+        structure = gemmi.read_structure_string(content, format=gemmi.CoorFormat.Detect)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"{path}: the structure can't be read ({error})") from None
+    structure.setup_entities()
+    content, structure = _first_assembly(content, structure)
+    try:
+        target = read_structure_file(content, path)
+        tokens = tokenize(target)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    coordinate, mask = _positions(structure, tokens)
+    if not mask.any():
+        raise InputError(f"{path}: no atom of the structure is where the components of its residues have one")
+    known = structure.resolution or resolution or 0.0
+    features = assemble(target, use_msa=use_msa)
+    truth = Truth(coordinate, mask, _ligand_bonds(tokens, mask), known)
+    chains = tokens.assembly.chains
+    chain = tokens.chain_of_residue[tokens.residue_of_token]
+    return Example(target.name, target, features, truth, chain, tuple(c.kind for c in chains), _date(structure))
+
+
+def _first_assembly(content: str, structure: gemmi.Structure) -> tuple[str, gemmi.Structure]:
+    """The file's assembly 1; where it is the file itself, or there is none, nothing changes."""
+    if not structure.assemblies or all(
+        len(generator.operators) == 1 and not generator.operators[0].transform.is_identity() is False
+        for generator in structure.assemblies[0].generators
+    ):
+        return content, structure
+    how = gemmi.HowToNameCopiedChain.Short
+    structure.transform_to_assembly(structure.assemblies[0].name, how)
+    structure.setup_entities()
+    return structure.make_mmcif_document().as_string(), structure
+
+
+def _positions(structure: gemmi.Structure, tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates [A, 3] (Å) and mask [A] of the atoms of the tokens; those that the file lacks are masked zeros."""
+    coordinate = np.zeros((len(tokens.token_of_atom), 3))
+    mask = np.zeros(len(coordinate))
+    found = {(chain, number): residue for chain, number, residue in _residues(structure)}
+    atom = 0
+    for chain in tokens.assembly.chains:
+        for number, residue in enumerate(chain.residues, start=1):
+            known = found.get((chain.id, number))
+            for name in residue.atom_name:
+                place = known.find_atom(str(name), "*") if known is not None and known.name == residue.code else None
+                if place is not None and place.occ > 0:
+                    coordinate[atom], mask[atom] = place.pos.tolist(), 1
+                atom += 1
+    return coordinate, mask
+
+
+def _residues(structure: gemmi.Structure) -> Iterator[tuple[str, int, gemmi.Residue]]:
+    """Subchain, number in it from 1, and residue of the first model's first conformers."""
+    for chain in structure[0]:
+        for subchain in chain.subchains():
+            entity = structure.get_entity_of(subchain)
+            numbered = entity is not None and bool(entity.full_sequence)
+            for position, residue in enumerate(subchain.first_conformer(), start=1):
+                yield subchain.subchain_id(), residue.label_seq if numbered else position, residue
+
+
+def _ligand_bonds(tokens: Tokens, mask: np.ndarray) -> np.ndarray:
+    """Resolved pairs of atoms that are bound between a polymer and a ligand of several atoms, in both directions."""
+    bonds = tokens.bonds
+    chain = tokens.chain_of_residue[tokens.residue_of_atom]
+    ligand = np.array([c.kind == LIGAND and c.n_atom > 1 for c in tokens.assembly.chains])[chain]
+    polymer = np.array([c.kind != LIGAND for c in tokens.assembly.chains])[chain]
+    first, second = bonds[:, 0], bonds[:, 1]
+    between = (ligand[first] & polymer[second]) | (ligand[second] & polymer[first])
+    bonds = bonds[between & (mask[first] > 0) & (mask[second] > 0)]
+    return np.concatenate([bonds, bonds[:, ::-1]])
+
+
+def _date(structure: gemmi.Structure) -> datetime.date | None:
+    for key in ("_pdbx_database_status.recvd_initial_deposition_date",):
+        if key in structure.info:
+            return datetime.date.fromisoformat(structure.info[key])
+    return None

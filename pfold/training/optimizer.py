@@ -1,0 +1,77 @@
+"""Adam, gradient clipping and the average of weights over flat buffers (AF3 supplement, section 5.4)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """learning_rate is reached after `warmup_steps` and multiplied by decay_factor every decay_every steps."""
+
+    learning_rate: float
+    warmup_steps: int
+    decay_every: int
+    decay_factor: float
+    beta1: float
+    beta2: float
+    epsilon: float
+    weight_decay: float
+    clip_norm: float
+    ema_decay: float
+
+
+def learning_rate(settings: OptimizerSettings, step: int) -> float:
+    """The learning rate of a step, counted from 0: a line up, then stairs down (reference: af3_lr_scheduler)."""
+    if step < settings.warmup_steps:
+        return settings.learning_rate * (step + 1) / settings.warmup_steps
+    return float(settings.learning_rate * settings.decay_factor ** (step // settings.decay_every))
+
+
+class Optimizer:
+    """First and second moments and the average of the weights, each one buffer as long as the parameters'.
+
+    trained [n] bool: the entries that change; the others are frozen.
+    """
+
+    def __init__(self, settings: OptimizerSettings, parameters: np.ndarray, trained: np.ndarray) -> None:
+        self.settings, self.parameters, self.trained = settings, parameters, trained.astype(np.float32)
+        self.m = np.zeros_like(parameters)
+        self.v = np.zeros_like(parameters)
+        self.ema = parameters.copy()
+        # Steps that changed the weights; one whose gradients are not finite does not.
+        self.n_update = 0
+
+    def step(self, gradients: np.ndarray, step: int) -> float:
+        """Clip the gradients (which are changed), take a step, follow with the average. Returns the norm before.
+
+        Gradients that are not finite change nothing; their norm, which is not either, tells.
+        """
+        settings = self.settings
+        gradients *= self.trained
+        norm = float(np.sqrt(np.dot(gradients, gradients)))
+        if not np.isfinite(norm):
+            return norm
+        if norm > settings.clip_norm:
+            gradients *= np.float32(settings.clip_norm / norm)
+        if settings.weight_decay:
+            gradients += np.float32(settings.weight_decay) * self.parameters * self.trained
+        self.n_update += 1
+        b1, b2 = np.float32(settings.beta1), np.float32(settings.beta2)
+        self.m += (1 - b1) * (gradients - self.m)
+        np.square(gradients, out=gradients)
+        self.v += (1 - b2) * (gradients - self.v)
+        rate = learning_rate(settings, step) / (1 - settings.beta1**self.n_update)
+        # In the buffer of the gradients: a step needs no further one.
+        np.sqrt(self.v, out=gradients)
+        gradients *= np.float32(1 / np.sqrt(1 - settings.beta2**self.n_update))
+        gradients += np.float32(settings.epsilon)
+        np.divide(self.m, gradients, out=gradients)
+        gradients *= np.float32(rate)
+        self.parameters -= gradients
+        # At first the average follows faster, so that it forgets what training began with.
+        decay = min(settings.ema_decay, (1 + self.n_update) / (10 + self.n_update))
+        np.subtract(self.parameters, self.ema, out=gradients)
+        gradients *= np.float32(1 - decay)
+        self.ema += gradients
+        return norm

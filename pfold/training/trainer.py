@@ -1,0 +1,136 @@
+"""The training loop: draw, learn, step, measure, keep."""
+
+import logging
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from pfold.files import claim_folder, digest
+from pfold.training.checkpoint import Measured, load_checkpoint, newest_checkpoint, save_checkpoint
+from pfold.training.config import SCRATCH, TrainConfig
+from pfold.training.data.sets import Examples, read_set
+from pfold.training.initial import initial_weights
+from pfold.training.optimizer import Optimizer, learning_rate
+from pfold.training.parameters import FIXED, FlatLayout, Parameters
+from pfold.training.step import Draw, Learner, draw_example
+from pfold.weights.load import load_weights, resolve_weights
+
+logger = logging.getLogger(__name__)
+
+# Steps that are prepared ahead.
+_AHEAD = 4
+
+
+def train(config: TrainConfig) -> Path:
+    """Train, or go on where the results folder's newest checkpoint ends. Returns the last checkpoint's folder."""
+    claim_folder(config.results)
+    sets = [(one.weight, read_set(one, use_msa=config.model.use_msa)) for one in config.train]
+    for chosen, (_, examples) in zip(config.train, sets, strict=True):
+        logger.info(
+            "%s: %d structures to learn from, %d left out", chosen.structures, len(examples.found), len(examples.rejected)
+        )
+    parameters = Parameters(config.model, _first_weights(config))
+    learner = Learner(config.model, parameters)
+    optimizer = Optimizer(config.stages[0][1].optimizer, parameters.flat, _trained(parameters.layout, config.frozen))
+    identity, measured, first = _identity(config, sets), Measured([], []), 0
+    newest = newest_checkpoint(config.results)
+    if newest is not None:
+        first, measured = load_checkpoint(newest, optimizer, identity)
+        logger.info("going on after step %d", first)
+    begun = time.perf_counter()
+    for step, drawn in _draws(config, sets, first):
+        measured.losses.append(_step(config, learner, optimizer, step, drawn))
+        done = step + 1
+        if done % config.log_every == 0 or done == config.n_step:
+            _log(config, measured, done, (time.perf_counter() - begun) / (done - first))
+        if done % config.checkpoint_every == 0 or done == config.n_step:
+            newest = save_checkpoint(config.results, done, parameters.layout, optimizer, measured, identity)
+    assert newest is not None
+    return newest
+
+
+def _first_weights(config: TrainConfig) -> dict[str, np.ndarray]:
+    if config.start == SCRATCH:
+        return initial_weights(config.model, config.seed)
+    return dict(load_weights(config.model, resolve_weights(config.model, config.start)))
+
+
+def _trained(layout: FlatLayout, frozen: tuple[str, ...]) -> np.ndarray:
+    """Which entries of the flat buffers change."""
+    trained = np.ones(layout.size, bool)
+    for name, view in layout.views(trained).items():
+        view[...] = not name.endswith(FIXED) and not any(part in name for part in frozen)
+    return trained
+
+
+def _identity(config: TrainConfig, sets: list[tuple[float, Examples]]) -> str:
+    """What makes a training another one: model, start, seed, frozen parts and data; not how long it goes on."""
+    names = [[example.name for example in examples.found] for _, examples in sets]
+    return digest(config.model.name, config.start, config.seed, config.frozen, names)
+
+
+def _draws(config: TrainConfig, sets: list[tuple[float, Examples]], first: int) -> Iterator[tuple[int, list[Draw]]]:
+    """The examples of each step, prepared ahead in other processes."""
+    if config.n_worker == 0:
+        for step in range(first, config.n_step):
+            yield step, _draw_step(config, sets, step)
+        return
+    # Forked before the first graph is compiled, so that they share the examples.
+    with ProcessPoolExecutor(config.n_worker, get_context("spawn"), _start_worker, (config, sets)) as pool:
+        waiting: list[Future[list[Draw]]] = []
+        for step in range(first, config.n_step):
+            while len(waiting) < _AHEAD and step + len(waiting) < config.n_step:
+                waiting.append(pool.submit(_draw_in_worker, step + len(waiting)))
+            yield step, waiting.pop(0).result()
+
+
+def _draw_step(config: TrainConfig, sets: list[tuple[float, Examples]], step: int) -> list[Draw]:
+    settings = config.settings_of(step)
+    return [draw_example(sets, settings, config.seed, step, i) for i in range(settings.examples_per_step)]
+
+
+_of_worker: tuple[TrainConfig, list[tuple[float, Examples]]]
+
+
+def _start_worker(config: TrainConfig, sets: list[tuple[float, Examples]]) -> None:
+    global _of_worker
+    _of_worker = config, sets
+
+
+def _draw_in_worker(step: int) -> list[Draw]:
+    return _draw_step(*_of_worker, step)
+
+
+def _step(
+    config: TrainConfig, learner: Learner, optimizer: Optimizer, step: int, drawn: list[Draw]
+) -> dict[str, float | str | int | bool]:
+    """Learn the step's examples -> a row of what was measured."""
+    settings = config.settings_of(step)
+    optimizer.settings = settings.optimizer
+    learner.gradients.flat[:] = 0
+    begun = time.perf_counter()
+    found = [learner.learn(d, settings, confidence=settings.learns_confidence(step)) for d in drawn]
+    learner.gradients.flat /= len(drawn)
+    norm = optimizer.step(learner.gradients.flat, step)
+    names = ",".join(d.name for d in drawn)
+    skipped = not np.isfinite(norm)
+    if skipped:
+        logger.warning("step %d (%s) is skipped: its gradients are not finite", step, names)
+    losses = {key: float(np.mean([f[key] for f in found])) for key in found[0]}
+    about = {"step": step, "examples": names, "norm": norm, "skipped": skipped}
+    return about | losses | {"seconds": time.perf_counter() - begun, "rate": learning_rate(settings.optimizer, step)}
+
+
+def _log(config: TrainConfig, measured: Measured, done: int, seconds: float) -> None:
+    recent = measured.losses[-config.log_every :]
+    means = {
+        key: np.mean([row[key] for row in recent if key in row])
+        for key in ("loss", "mse_loss", "smooth_lddt_loss", "distogram_loss")
+    }
+    left = (config.n_step - done) * seconds
+    told = ", ".join(f"{key.removesuffix('_loss')} {value:.3f}" for key, value in means.items())
+    logger.info("step %d of %d: %s; %.2f s a step, %.1f h left", done, config.n_step, told, seconds, left / 3600)
