@@ -10,3 +10,5 @@ R_MAX, S_MAX = 32, 2
 N_POSITION_BINS = 2 * R_MAX + 2
 # Windows of atoms (AF3 Algorithm 7): so many queries see so many keys around them.
 N_QUERIES, N_KEYS = 32, 128
+# Errors of distances (Å) that lDDT forgives, a quarter of its score each.
+LDDT_THRESHOLDS = (0.5, 1.0, 2.0, 4.0)

@@ -59,6 +59,7 @@ class PerThread {
     for (int i = 0; i < count; ++i) scratch_.push_back(std::make_unique<S>(args...));
   }
   S& mine() { return *scratch_[omp_get_thread_num()]; }
+  S& of_thread(int i) { return *scratch_[i]; }
 
  private:
   std::vector<std::unique_ptr<S>> scratch_;

@@ -149,8 +149,9 @@ struct HeadBiases {
 };
 
 // Attention bias of each head, plus MASKED for absent keys; for all keys up to `out.row`, which is even for bf16.
-template <class T, class Out>
-void pair_bias(Square<T> z, const BiasLayer& p, HeadBiases<Out> out) {
+template <class Z, class Out>
+void pair_bias(Square<Z> z, const BiasLayer& p, HeadBiases<Out> out) {
+  using T = std::remove_const_t<Z>;
   const float* mask = z.mask;
   i64 c = z.c, n_head = p.n_head, row = out.row;
   const Rows<T> w(p.weight, n_head, c);

@@ -24,7 +24,7 @@ from pfold.kernels.tensors import Params
 
 logger = logging.getLogger(__name__)
 
-BACKENDS = ("reference", "cpu", "ascend")
+BACKENDS = ("reference", "cpu", "ascend", "training")
 # The module in use; that each has all operators below, with these arguments, is seen to by tests/kernels/test_backends.
 _backend: Any = None
 
@@ -41,8 +41,9 @@ def use(name: str) -> None:
 def differentiable() -> Iterator[None]:
     """Within it, use operators that have derivatives: those of training."""
     global _backend
+    name = "training" if backend() == "cpu" else "reference"
     before = _backend
-    use("reference")
+    use(name)
     try:
         yield
     finally:
@@ -245,3 +246,16 @@ def adaptive_norm(a: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 def gated_sum(a: Tensor, gate: Tensor, x: Tensor) -> Tensor:
     """a + sigmoid(gate) * x.  a and x [..., N, c], gate [N, c] -> a's shape."""
     return _backend.gated_sum(a, gate, x)
+
+
+def condition_pairs(p: Params, f: Params, z: Tensor) -> Tensor:
+    """Pair conditioning of training, AF3 Algorithm 21, lines 1-5.  z [N, N, c_z] -> [N, N, c_z]."""
+    return _backend.condition_pairs(p, f, z)
+
+
+def smooth_lddt(x: Tensor, distance: Tensor, mask: Tensor) -> Tensor:
+    """Smooth lDDT of each sample, AF3 Algorithm 27; a function of training backends.
+
+    x [S, A, 3] (Å), true distances [A, A] (Å), mask [A, A] of the pairs that count -> [S].
+    """
+    return _backend.smooth_lddt(x, distance, mask)

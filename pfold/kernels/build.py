@@ -24,6 +24,7 @@ _CONSTANTS = (f"-DPFOLD_MASKED={MASKED}f", f"-DPFOLD_N_POSITION_BINS={N_POSITION
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fopenmp", "-fPIC", *_CONSTANTS)
 _AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mfma")
 # The library holds the operators once for each instruction set; which one runs is decided when it is loaded.
+_PER_SET = ("operators.cpp", "gradient_operators.cpp")
 INSTRUCTION_SETS: dict[str, tuple[str, ...]] = {"portable": ()}
 if platform.machine() in ("x86_64", "AMD64"):
     INSTRUCTION_SETS |= {
@@ -91,10 +92,13 @@ def _build(compiler: str, library: Path) -> None:
     library.parent.mkdir(parents=True, exist_ok=True)
     # In the same folder, so that the finished library can be moved into place at once.
     with TemporaryDirectory(dir=library.parent) as folder:
-        objects = {name: Path(folder) / f"{name}.o" for name in INSTRUCTION_SETS}
+        # The portable ones first, for the sake of the linker, below.
+        objects = {
+            (name, source): Path(folder) / f"{name}-{source}.o" for name in INSTRUCTION_SETS for source in _PER_SET
+        }
         commands = [
-            [compiler, *FLAGS, *flags, f"-DPFOLD_ISA={name}", "-c", str(SOURCES / "operators.cpp"), "-o", objects[name]]
-            for name, flags in INSTRUCTION_SETS.items()
+            [compiler, *FLAGS, *INSTRUCTION_SETS[name], f"-DPFOLD_ISA={name}", "-c", SOURCES / source, "-o", file]
+            for (name, source), file in objects.items()
         ]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(_run, commands))

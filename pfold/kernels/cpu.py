@@ -39,7 +39,7 @@ def _float32(*_: Any) -> Any:
     return ms.float32
 
 
-_TRIANGLE_MULTIPLICATION = entries(
+TRIANGLE_MULTIPLICATION = entries(
     "TriangleMultiplication",
     norm_in="layer_norm_in.weight",
     norm_in_bias="layer_norm_in.bias",
@@ -58,15 +58,15 @@ _multiply_incoming = in_place("TriangleMultiplicationIncoming", "z mask", "Trian
 
 def triangle_multiplication_outgoing(p: Params, z: Tensor, mask: Tensor) -> Tensor:
     """AF3 Algorithm 12; see `pfold.kernels`."""
-    return _depend(z, _multiply_outgoing(z, mask, *read_weights(p, _TRIANGLE_MULTIPLICATION)))
+    return _depend(z, _multiply_outgoing(z, mask, *read_weights(p, TRIANGLE_MULTIPLICATION)))
 
 
 def triangle_multiplication_incoming(p: Params, z: Tensor, mask: Tensor) -> Tensor:
     """AF3 Algorithm 13; see `pfold.kernels`."""
-    return _depend(z, _multiply_incoming(z, mask, *read_weights(p, _TRIANGLE_MULTIPLICATION)))
+    return _depend(z, _multiply_incoming(z, mask, *read_weights(p, TRIANGLE_MULTIPLICATION)))
 
 
-_TRIANGLE_ATTENTION = entries(
+TRIANGLE_ATTENTION = entries(
     "TriangleAttention",
     norm="layer_norm.weight",
     norm_bias="layer_norm.bias",
@@ -83,15 +83,15 @@ _attend_ending = in_place("TriangleAttentionEnding", "z mask", "TriangleAttentio
 
 def triangle_attention_starting(p: Params, z: Tensor, mask: Tensor) -> Tensor:
     """AF3 Algorithm 14; see `pfold.kernels`."""
-    return _depend(z, _attend_starting(z, mask, *read_weights(p, _TRIANGLE_ATTENTION)))
+    return _depend(z, _attend_starting(z, mask, *read_weights(p, TRIANGLE_ATTENTION)))
 
 
 def triangle_attention_ending(p: Params, z: Tensor, mask: Tensor) -> Tensor:
     """AF3 Algorithm 15; see `pfold.kernels`."""
-    return _depend(z, _attend_ending(z, mask, *read_weights(p, _TRIANGLE_ATTENTION)))
+    return _depend(z, _attend_ending(z, mask, *read_weights(p, TRIANGLE_ATTENTION)))
 
 
-_TRANSITION = entries(
+TRANSITION = entries(
     "Transition",
     norm="layernorm1.weight",
     norm_bias="layernorm1.bias",
@@ -104,7 +104,7 @@ _row_transition = in_place("RowTransition", "x mask", "Transition")
 
 def row_transition(p: Params, x: Tensor, mask: Tensor) -> Tensor:
     """AF3 Algorithm 11; see `pfold.kernels`."""
-    return _depend(x, _row_transition(x, mask, *read_weights(p, _TRANSITION)))
+    return _depend(x, _row_transition(x, mask, *read_weights(p, TRANSITION)))
 
 
 _OUTER_PRODUCT_MEAN = entries(
@@ -240,7 +240,7 @@ _ATOM_PAIRS = entries(
 )
 _DIFFUSION_INPUTS = "z mask residue token chain same_entity"
 # Where the shapes of the two weights that outputs depend on are: those of the atom pairs, and of the first block.
-_ATOM_LAYER = len(_DIFFUSION_INPUTS.split()) + len(_CONDITIONING) + 2 * len(_TRANSITION)
+_ATOM_LAYER = len(_DIFFUSION_INPUTS.split()) + len(_CONDITIONING) + 2 * len(TRANSITION)
 _BLOCK = _ATOM_LAYER + len(_PAIR_BIAS)
 _WEIGHT = [entry for _, entry, _ in _PAIR_BIAS].index("linear_nobias_z.weight")
 
@@ -269,7 +269,7 @@ def diffusion_pairs(
 ) -> tuple[Tensor, Tensor]:
     """AF3 Algorithms 5 (line 10), 21 and 24 (line 8); see `pfold.kernels`."""
     weights = read_weights(p, _CONDITIONING)
-    weights = weights + read_weights(p["transition_z1"], _TRANSITION) + read_weights(p["transition_z2"], _TRANSITION)
+    weights = weights + read_weights(p["transition_z1"], TRANSITION) + read_weights(p["transition_z2"], TRANSITION)
     weights = weights + read_weights(encoder, _ATOM_PAIRS)
     for block in blocks:
         weights = weights + read_weights(block, _PAIR_BIAS)

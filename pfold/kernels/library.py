@@ -61,13 +61,23 @@ def declaration(name: str) -> list[list[str]]:
     return [[word for word in part.replace(",", " ").split() if word] for part in text.value.decode().split("|")]
 
 
-def operator(name: str, inputs: str, weights: str, shape: Callable[..., Any], dtype: Callable[..., Any]) -> ops.Custom:
-    """An operator of the library. Raises OperatorError where it takes other inputs or weights than these."""
+def operator(
+    name: str,
+    inputs: str,
+    weights: str,
+    shape: Callable[..., Any],
+    dtype: Callable[..., Any],
+    bprop: Callable[..., Any] | None = None,
+) -> ops.Custom:
+    """An operator of the library, with its derivative where it has one.
+
+    Raises OperatorError where it takes other inputs or weights than these.
+    """
     declared, passed = declaration(name), [inputs.split(), weights.split()]
     if declared != passed:
         takes, gets = (f"{parts[0]} and {parts[1]}" for parts in (declared, passed))
         raise OperatorError(f"operator {name} takes {takes}, but is to be passed {gets}")
-    return ops.Custom(f"{LIBRARY}:{name}", shape, dtype, func_type="aot")
+    return ops.Custom(f"{LIBRARY}:{name}", shape, dtype, func_type="aot", bprop=bprop)
 
 
 def in_place(name: str, inputs: str, weights: str = "") -> ops.Custom:

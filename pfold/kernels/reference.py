@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from mindspore import Tensor, ops
+from mindspore import dtype as mstype
 
-from pfold.constants import N_POSITION_BINS
+from pfold.constants import LDDT_THRESHOLDS, N_POSITION_BINS
 from pfold.errors import PfoldError
 from pfold.kernels.chunks import row_chunks
 from pfold.kernels.plain import affine as affine
@@ -199,6 +200,11 @@ def relative_position_encoding(p: Params, f: Params) -> Tensor:
 def pair_embedding(p: Params, z: Tensor, mask: Tensor, f: Params, of_i: Tensor, of_j: Tensor) -> Tensor:
     """Pairs of a recycling cycle, AF3 Algorithm 1, lines 3-5 and 8; see `pfold.kernels`."""
     x = plain_linear(p, "linear_no_bias_z_cycle", plain_layer_norm(p, "layernorm_z_cycle", z))
+    return embed_pairs(p, x, f, of_i, of_j)
+
+
+def embed_pairs(p: Params, x: Tensor, f: Params, of_i: Tensor, of_j: Tensor) -> Tensor:
+    """Relative positions, bonds and both tokens added to recycled pairs x [N, N, c_z]."""
     x = x + relative_position_encoding(p["relative_position_encoding"], f)
     x = x + plain_linear(p, "linear_no_bias_token_bond", f["token_bonds"][:, :, None])
     return outer_sum(x, of_i, of_j)
@@ -304,6 +310,23 @@ def adaptive_norm(a: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 def gated_sum(a: Tensor, gate: Tensor, x: Tensor) -> Tensor:
     """a + sigmoid(gate) * x; see `pfold.kernels`."""
     return a + expand(ops.sigmoid(gate), x) * x
+
+
+def smooth_lddt(x: Tensor, distance: Tensor, mask: Tensor) -> Tensor:
+    """Smooth lDDT of each sample, AF3 Algorithm 27; see `pfold.kernels`."""
+    n_atom = x.shape[1]
+    scores = []
+    for i in range(x.shape[0]):
+        y = x[i]
+        difference = ops.tile(y[:, None], (1, n_atom, 1)) - ops.tile(y[None], (n_atom, 1, 1))
+        # Absent atoms may coincide: their distance has no derivative, and does not count.
+        d = ops.sqrt(ops.maximum((difference * difference).sum(axis=-1), Tensor(1e-12, mstype.float32)))
+        error = ops.abs(d - distance)
+        kept = ops.zeros_like(error)
+        for threshold in LDDT_THRESHOLDS:
+            kept = kept + ops.sigmoid(threshold - error)
+        scores.append((kept * mask).sum() / (len(LDDT_THRESHOLDS) * (mask.sum() + 1e-10)))
+    return ops.stack(scores)
 
 
 def finish_updates(z: Tensor) -> Tensor:

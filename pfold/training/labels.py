@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pfold.constants import LDDT_THRESHOLDS
 from pfold.features.schema import Features
 
 # Radius (Å) within which distances count, around atoms of nucleotides and around others (AF3 Algorithm 27).
@@ -18,7 +19,6 @@ RESOLUTION_RANGE = (0.1, 4.0)
 EPS = 1e-6
 # Weights of atoms in the aligned mean square error: 1 plus these (AF3 supplement, equation 4).
 NUCLEOTIDE_WEIGHT, LIGAND_WEIGHT = 5.0, 10.0
-_LDDT_THRESHOLDS = (0.5, 1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,7 @@ def plddt_labels(f: Features, truth: Truth, prediction: np.ndarray) -> tuple[np.
     nucleotide = is_nucleotide(f)[to]
     true = distances(truth.coordinate, truth.coordinate[to])
     error = np.abs(distances(prediction, np.asarray(prediction)[to]) - true)
-    kept = sum((error < threshold).astype(np.float64) for threshold in _LDDT_THRESHOLDS) / len(_LDDT_THRESHOLDS)
+    kept = sum((error < threshold).astype(np.float64) for threshold in LDDT_THRESHOLDS) / len(LDDT_THRESHOLDS)
     counts = true < np.where(nucleotide, NUCLEOTIDE_RADIUS, OTHER_RADIUS)[None]
     counts[to, np.arange(len(to))] = False
     lddt = (kept * counts).sum(1) / (counts.sum(1) + EPS)

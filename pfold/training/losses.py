@@ -6,6 +6,7 @@ Labels and weights come from `pfold.training.labels`.
 from mindspore import Tensor, ops
 from mindspore import dtype as mstype
 
+from pfold import kernels
 from pfold.model.primitives import Params
 
 # The published weights of the first stage; later stages and fine-tuning change some (`pfold.training.config`).
@@ -32,7 +33,6 @@ LOSS_WEIGHTS = {
 CONFIDENCE_LOSSES = ("plddt_loss", "pde_loss", "resolved_loss", "pae_loss")
 # Of a third of the squared error in AF3's equation 3.
 MSE_SCALE = 1 / 3
-_THRESHOLDS = (0.5, 1.0, 2.0, 4.0)
 
 
 def cross_entropy(logits: Tensor, bins: Tensor, weight: Tensor) -> Tensor:
@@ -65,28 +65,8 @@ def bond_loss(x: Tensor, first: Tensor, second: Tensor, length: Tensor, weight: 
     return (error * error * weight).sum()
 
 
-def smooth_lddt_loss(x: Tensor, true_distance: Tensor, mask: Tensor) -> Tensor:
-    """1 - smooth lDDT of the denoised positions, AF3 Algorithm 27, one sample after another.
-
-    x [S, A, 3] (Å), true_distance [A, A] (Å), mask [A, A]: the pairs that count.
-    """
-    n_sample, n_atom = x.shape[0], x.shape[1]
-    total = Tensor(0.0, mstype.float32)
-    for i in range(n_sample):
-        y = x[i]
-        difference = ops.tile(y[:, None], (1, n_atom, 1)) - ops.tile(y[None], (n_atom, 1, 1))
-        # Absent atoms may coincide: their distance has no derivative, and does not count.
-        d = ops.sqrt(ops.maximum((difference * difference).sum(axis=-1), Tensor(1e-12, mstype.float32)))
-        error = ops.abs(d - true_distance)
-        kept = ops.sigmoid(_THRESHOLDS[0] - error)
-        for threshold in _THRESHOLDS[1:]:
-            kept = kept + ops.sigmoid(threshold - error)
-        total = total + (kept * mask).sum() / (len(_THRESHOLDS) * (mask.sum() + 1e-10))
-    return 1.0 - total / n_sample
-
-
 def coordinate_losses(c: Params, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Losses of the denoised positions x [S, A, 3]: smooth lDDT, bonds, mean square error; c: their labels."""
-    lddt = smooth_lddt_loss(x, c["true_distance"], c["lddt_mask"])
+    lddt = 1.0 - kernels.smooth_lddt(x, c["true_distance"], c["lddt_mask"]).mean()
     bonds = bond_loss(x, c["bond_first"], c["bond_second"], c["bond_length"], c["bond_weight"])
     return lddt, bonds, mse_loss(x, c["aligned"], c["mse_weight"])

@@ -3,11 +3,9 @@
 from mindspore import Tensor, ops
 
 from pfold import kernels
-from pfold.kernels.reference import condition_pairs
-from pfold.kernels.plain import plain_layer_norm, plain_linear
 from pfold.model import diffusion, embedders, heads, msa_module, pairformer
 from pfold.model.atom_attention import ATOM_BLOCKS, atom_attention_decoder
-from pfold.model.primitives import Params, layer_norm
+from pfold.model.primitives import Params, layer_norm, linear
 from pfold.training import losses
 from pfold.training.tape import Segment
 
@@ -57,9 +55,9 @@ def _distogram(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
 
 def _condition_pairs(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
     z = x[0]
-    z = condition_pairs(p["diffusion_conditioning"], c, z)
+    z = kernels.condition_pairs(p["diffusion_conditioning"], c, z)
     encoder = p["atom_attention_encoder"]
-    return z, plain_linear(encoder, "linear_no_bias_z", plain_layer_norm(encoder, "layernorm_z", z))
+    return z, linear(encoder, "linear_no_bias_z", layer_norm(encoder, "layernorm_z", z))
 
 
 def _pair_bias(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
