@@ -219,6 +219,11 @@ def _run(args: argparse.Namespace) -> int:
             print(path)
     elif args.command == "weights":
         _run_weights(args)
+    elif args.command == "train":
+        from pfold.training.config import load_train_config
+        from pfold.training.trainer import train
+
+        print(train(load_train_config(args.config)))
     else:
         _run_stage(args)
     return 0

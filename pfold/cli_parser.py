@@ -42,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_convert(commands)
     _add_weights(commands)
     _add_plan_memory(commands)
+    _add_train(commands)
     return parser
 
 
@@ -202,3 +203,9 @@ def _add_plan_memory(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     plan.add_argument("--msa", type=int, default=1, help="MSA rows (default: 1)")
     plan.add_argument("--samples", type=int, help="samples a seed (default: the model's)")
     plan.add_argument("--device-bytes", type=float, help="memory of the device (default: this machine's)")
+
+
+def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "train a model, or fine-tune a published one, on known structures"
+    train = commands.add_parser("train", help=what, description=what)
+    train.add_argument("config", type=Path, help="configuration of the training (docs/training.md)")

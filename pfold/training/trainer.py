@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from pfold.errors import ConfigError
 from pfold.files import claim_folder, digest
-from pfold.training.checkpoint import Measured, load_checkpoint, newest_checkpoint, save_checkpoint
+from pfold.training.checkpoint import Measured, checkpoint_folder, load_checkpoint, newest_checkpoint, save_checkpoint
 from pfold.training.config import SCRATCH, TrainConfig
 from pfold.training.data.sets import Examples, read_set
 from pfold.training.initial import initial_weights
+from pfold.training.parallel import Processes
 from pfold.training.optimizer import Optimizer, learning_rate
 from pfold.training.parameters import FIXED, FlatLayout, Parameters
 from pfold.training.step import Draw, Learner, draw_example
@@ -27,7 +29,14 @@ _AHEAD = 4
 
 def train(config: TrainConfig) -> Path:
     """Train, or go on where the results folder's newest checkpoint ends. Returns the last checkpoint's folder."""
-    claim_folder(config.results)
+    processes = Processes()
+    if processes.rank == 0:
+        claim_folder(config.results)
+    for _, settings in config.stages:
+        if settings.examples_per_step % processes.size:
+            raise ConfigError(
+                f"examples_per_step is {settings.examples_per_step}, which {processes.size} processes can't share evenly"
+            )
     sets = [(one.weight, read_set(one, use_msa=config.model.use_msa)) for one in config.train]
     for chosen, (_, examples) in zip(config.train, sets, strict=True):
         logger.info(
@@ -42,15 +51,16 @@ def train(config: TrainConfig) -> Path:
         first, measured = load_checkpoint(newest, optimizer, identity)
         logger.info("going on after step %d", first)
     begun = time.perf_counter()
-    for step, drawn in _draws(config, sets, first):
-        measured.losses.append(_step(config, learner, optimizer, step, drawn))
+    for step, drawn in _draws(config, sets, first, processes):
+        measured.losses.append(_step(config, learner, optimizer, step, drawn, processes))
         done = step + 1
+        if processes.rank > 0:
+            continue
         if done % config.log_every == 0 or done == config.n_step:
             _log(config, measured, done, (time.perf_counter() - begun) / (done - first))
         if done % config.checkpoint_every == 0 or done == config.n_step:
-            newest = save_checkpoint(config.results, done, parameters.layout, optimizer, measured, identity)
-    assert newest is not None
-    return newest
+            save_checkpoint(config.results, done, parameters.layout, optimizer, measured, identity)
+    return checkpoint_folder(config.results, config.n_step)
 
 
 def _first_weights(config: TrainConfig) -> dict[str, np.ndarray]:
@@ -73,14 +83,16 @@ def _identity(config: TrainConfig, sets: list[tuple[float, Examples]]) -> str:
     return digest(config.model.name, config.start, config.seed, config.frozen, names)
 
 
-def _draws(config: TrainConfig, sets: list[tuple[float, Examples]], first: int) -> Iterator[tuple[int, list[Draw]]]:
-    """The examples of each step, prepared ahead in other processes."""
+def _draws(
+    config: TrainConfig, sets: list[tuple[float, Examples]], first: int, processes: Processes
+) -> Iterator[tuple[int, list[Draw]]]:
+    """This process's examples of each step, prepared ahead in other processes."""
+    own = processes.rank, processes.size
     if config.n_worker == 0:
         for step in range(first, config.n_step):
-            yield step, _draw_step(config, sets, step)
+            yield step, _draw_step(config, sets, own, step)
         return
-    # Forked before the first graph is compiled, so that they share the examples.
-    with ProcessPoolExecutor(config.n_worker, get_context("spawn"), _start_worker, (config, sets)) as pool:
+    with ProcessPoolExecutor(config.n_worker, get_context("spawn"), _start_worker, (config, sets, own)) as pool:
         waiting: list[Future[list[Draw]]] = []
         for step in range(first, config.n_step):
             while len(waiting) < _AHEAD and step + len(waiting) < config.n_step:
@@ -88,17 +100,20 @@ def _draws(config: TrainConfig, sets: list[tuple[float, Examples]], first: int) 
             yield step, waiting.pop(0).result()
 
 
-def _draw_step(config: TrainConfig, sets: list[tuple[float, Examples]], step: int) -> list[Draw]:
-    settings = config.settings_of(step)
-    return [draw_example(sets, settings, config.seed, step, i) for i in range(settings.examples_per_step)]
+def _draw_step(
+    config: TrainConfig, sets: list[tuple[float, Examples]], own: tuple[int, int], step: int
+) -> list[Draw]:
+    settings, (rank, size) = config.settings_of(step), own
+    numbers = range(rank, settings.examples_per_step, size)
+    return [draw_example(sets, settings, config.seed, step, number) for number in numbers]
 
 
-_of_worker: tuple[TrainConfig, list[tuple[float, Examples]]]
+_of_worker: tuple[TrainConfig, list[tuple[float, Examples]], tuple[int, int]]
 
 
-def _start_worker(config: TrainConfig, sets: list[tuple[float, Examples]]) -> None:
+def _start_worker(config: TrainConfig, sets: list[tuple[float, Examples]], own: tuple[int, int]) -> None:
     global _of_worker
-    _of_worker = config, sets
+    _of_worker = config, sets, own
 
 
 def _draw_in_worker(step: int) -> list[Draw]:
@@ -106,7 +121,7 @@ def _draw_in_worker(step: int) -> list[Draw]:
 
 
 def _step(
-    config: TrainConfig, learner: Learner, optimizer: Optimizer, step: int, drawn: list[Draw]
+    config: TrainConfig, learner: Learner, optimizer: Optimizer, step: int, drawn: list[Draw], processes: Processes
 ) -> dict[str, float | str | int | bool]:
     """Learn the step's examples -> a row of what was measured."""
     settings = config.settings_of(step)
@@ -114,7 +129,8 @@ def _step(
     learner.gradients.flat[:] = 0
     begun = time.perf_counter()
     found = [learner.learn(d, settings, confidence=settings.learns_confidence(step)) for d in drawn]
-    learner.gradients.flat /= len(drawn)
+    learner.gradients.flat /= settings.examples_per_step
+    processes.sum(learner.gradients.flat)
     norm = optimizer.step(learner.gradients.flat, step)
     names = ",".join(d.name for d in drawn)
     skipped = not np.isfinite(norm)
