@@ -14,7 +14,19 @@ ORDER = [
     *("share", "errors", "constants", "logs", "strict_yaml", "files", "keyed_store"),
     *("targets", "chem", "weights", "msa", "templates", "features", "confidence"),
     *("kernels", "model", "inference", "esm", "checkpoints"),
-    *("config_file", "config", "project", "results", "run", "report", "export", "doctor", "stages"),
+    *(
+        "config_file",
+        "config_schema",
+        "training",
+        "config",
+        "project",
+        "results",
+        "run",
+        "report",
+        "export",
+        "doctor",
+        "stages",
+    ),
     *("cascade", "cli_parser", "cli"),
 ]
 

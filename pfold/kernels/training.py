@@ -59,7 +59,7 @@ def _or_zero(gradient: Tensor, x: Tensor) -> Tensor:
 
 def _joined(found: tuple[Tensor, ...], mask: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Gradients of z, of the mask and of each weight, in the order of an operator on pairs."""
-    joined = (found[0], ops.zeros_like(mask))
+    joined: tuple[Tensor, ...] = (found[0], ops.zeros_like(mask))
     for i in range(len(weights)):
         joined = joined + (_or_zero(found[1 + i], weights[i]),)
     return joined
@@ -128,7 +128,6 @@ def row_transition(p: Params, x: Tensor, mask: Tensor) -> Tensor:
     return _row_transition(x, mask, *read_weights(p, cpu.TRANSITION))
 
 
-
 def _affine_gradient_shapes(x: Shape, weight: Shape, dout: Shape) -> tuple[list[int], list[int], list[int]]:
     return list(x), list(weight), [weight[0]]
 
@@ -176,7 +175,9 @@ def layer_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = No
 _transition_gradient = _gradient("GatedTransition", "x weight_a weight_b weight_out dout", "", (0, 1, 2, 3))
 
 
-def _transition_bprop(x: Tensor, a: Tensor, b: Tensor, project: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor, ...]:
+def _transition_bprop(
+    x: Tensor, a: Tensor, b: Tensor, project: Tensor, out: Tensor, dout: Tensor
+) -> tuple[Tensor, ...]:
     return _transition_gradient(x, a, b, project, dout)
 
 
@@ -224,12 +225,16 @@ def window_attention(q: Tensor, k: Tensor, v: Tensor, gate: Tensor, keys: Tensor
     return _window_attention(q, k, v, gate, keys, bias)
 
 
+def _bias(p: Params, name: str) -> Tensor | None:
+    return p[name + ".bias"] if name + ".bias" in p else None  # noqa: SIM401, which graphs can't compile
+
+
 def _linear(p: Params, name: str, x: Tensor) -> Tensor:
-    return affine(x, p[name + ".weight"], p[name + ".bias"] if name + ".bias" in p else None)
+    return affine(x, p[name + ".weight"], _bias(p, name))
 
 
 def _norm(p: Params, name: str, x: Tensor) -> Tensor:
-    return layer_norm(x, p[name + ".weight"], p[name + ".bias"] if name + ".bias" in p else None)
+    return layer_norm(x, p[name + ".weight"], _bias(p, name))
 
 
 def pair_bias(p: Params, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -280,9 +285,7 @@ def _two_float32(*_: Any) -> tuple[Any, Any]:
     return ms.float32, ms.float32
 
 
-_smooth_lddt = operator(
-    "SmoothLddt", "x distance mask", "", _smooth_lddt_shapes, _two_float32, _smooth_lddt_bprop
-)
+_smooth_lddt = operator("SmoothLddt", "x distance mask", "", _smooth_lddt_shapes, _two_float32, _smooth_lddt_bprop)
 
 
 def smooth_lddt(x: Tensor, distance: Tensor, mask: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The configuration of a training: one YAML, checked by `train.schema.yaml`, whose defaults are the published recipe."""
+"""The configuration of a training: one YAML, checked by `train.schema.yaml`; the defaults are the published recipe."""
 
 import datetime
 import functools
@@ -22,7 +22,7 @@ from pfold.weights.published import AUTO, ModelSettings, model_settings
 SCRATCH = "scratch"
 # Keys that a later stage may set.
 _STAGE_KEYS = (
-    *("crop", "diffusion_batch", "loss_weights", "max_n_cycle", "mini_rollout", "dropout", "optimizer"),
+    *("crop", "diffusion_batch", "loss_weights", "max_n_cycle", "mini_rollout", "optimizer"),
     "examples_per_step",
 )
 
@@ -35,13 +35,11 @@ class StepSettings:
     buckets: tuple[int, ...]
     examples_per_step: int
     diffusion_batch: int
-    diffusion_part: int | None
     max_n_cycle: int
     max_msa_rows: int
     rollout_steps: int
     rollout_every: int
     rollout_start: int
-    dropout: float
     noise_mean: float
     noise_deviation: float
     loss_weights: Mapping[str, float]
@@ -63,10 +61,8 @@ class TrainConfig:
     n_step: int
     frozen: tuple[str, ...]
     train: tuple[StructureSet, ...]
-    validation: tuple[StructureSet, ...]
     n_worker: int
     checkpoint_every: int
-    validate_every: int
     log_every: int
     stages: tuple[tuple[int, StepSettings], ...]
     keys: Mapping[str, Any]
@@ -104,12 +100,13 @@ def parse_train_config(raw: Mapping[str, Any], folder: Path, source: str) -> Tra
         unknown = set(stage["set"]) - set(_STAGE_KEYS)
         if unknown:
             raise ConfigError(
-                f'{source}: "stages": a stage can\'t set {", ".join(sorted(unknown))}; it can set {", ".join(_STAGE_KEYS)}'
+                f'{source}: "stages": a stage can\'t set {", ".join(sorted(unknown))}; '
+                f"it can set {', '.join(_STAGE_KEYS)}"
             )
         merged: dict[str, Any] = {}
         merge_keys(merged, _plain(raw))
         merge_keys(merged, stage["set"])
-        stages.append((stage["from"], checked(merged, train_schema(), f'{source}, stage from {stage["from"]}')))
+        stages.append((stage["from"], checked(merged, train_schema(), f"{source}, stage from {stage['from']}")))
     if [first for first, _ in stages] != sorted({first for first, _ in stages}):
         raise ConfigError(f'{source}: "stages": they must begin one after another')
     data = value["data"]
@@ -121,10 +118,8 @@ def parse_train_config(raw: Mapping[str, Any], folder: Path, source: str) -> Tra
         n_step=value["n_step"],
         frozen=tuple(value["frozen"]),
         train=tuple(_set(one, folder, source) for one in data["train"]),
-        validation=tuple(_set(one, folder, source) for one in data["validation"]),
         n_worker=data["n_worker"],
         checkpoint_every=value["checkpoint_every"],
-        validate_every=value["validate_every"],
         log_every=value["log_every"],
         stages=tuple((first, _step_settings(keys)) for first, keys in stages),
         keys=dict(raw),
@@ -144,13 +139,11 @@ def _step_settings(value: Mapping[str, Any]) -> StepSettings:
         buckets=tuple(sorted({*buckets, crop["n_token"]})),
         examples_per_step=value["examples_per_step"],
         diffusion_batch=value["diffusion_batch"],
-        diffusion_part=value["diffusion_part"],
         max_n_cycle=value["max_n_cycle"],
         max_msa_rows=value["max_msa_rows"],
         rollout_steps=rollout["n_step"],
         rollout_every=rollout["every"],
         rollout_start=rollout["start"],
-        dropout=value["dropout"],
         noise_mean=noise["mean"],
         noise_deviation=noise["deviation"],
         loss_weights=value["loss_weights"],

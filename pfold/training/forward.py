@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor
 
+from pfold.constants import SIGMA_DATA
+from pfold.errors import ConfigError
 from pfold.features.model_inputs import device_features, msa_arrays, pad
 from pfold.features.schema import Features
 from pfold.inference import graphs
 from pfold.inference.buckets import padded_rows
 from pfold.inference.graphs import as_input, to_device
-from pfold.constants import SIGMA_DATA
 from pfold.training import labels, losses, segments
 from pfold.training.labels import Truth
 from pfold.training.parameters import NOTHING, Gradients, Names, Parameters
 from pfold.training.tape import Tape, Variable
-from pfold.weights.layout import checkpoint_layout
+from pfold.weights.layout import N_ATOM_SLOT, checkpoint_layout
 from pfold.weights.published import ModelSettings
 from pfold.weights.tree import nest
 
@@ -122,6 +123,8 @@ class TrainingPass:
         n_token: int | None = None,
         n_atom: int | None = None,
     ) -> None:
+        if settings.n_template_block or settings.constraints:
+            raise ConfigError(f"{settings.name} takes templates or constraints; such a model can't be trained yet")
         self.settings, self.names, self.features, self.truth = settings, names, features, truth
         self.tape = Tape(parameters)
         self.losses: dict[str, float] = {}
@@ -230,8 +233,7 @@ class TrainingPass:
     def _atom_labels(self, prediction: np.ndarray) -> Any:
         f, n = self.features, self.n_atom
         bins, weight = labels.plddt_labels(f, self.truth, prediction)
-        n_slot = self.settings_slots()
-        slot = np.asarray(f["atom_to_token_idx"]) * n_slot + np.asarray(f["atom_to_tokatom_idx"])
+        slot = np.asarray(f["atom_to_token_idx"]) * N_ATOM_SLOT + np.asarray(f["atom_to_tokatom_idx"])
         resolved = self.truth.mask.astype(np.int32)
         arrays = {
             "slot": slot.astype(np.int32),
@@ -241,9 +243,6 @@ class TrainingPass:
             "resolved_weight": np.full(len(resolved), 1 / len(resolved), np.float32),
         }
         return as_input(to_device({key: pad(x, n) for key, x in arrays.items()}))
-
-    def settings_slots(self) -> int:
-        return 24
 
     def _coordinate_labels(self, denoised: np.ndarray, noise: TrainingNoise) -> Any:
         f, truth, n = self.features, self.truth, self.n_atom

@@ -32,7 +32,7 @@ def loss_and_gradients(
     weights: as in `pfold.load_model`. features: as in `pfold.features.schema`; all MSA rows are taken. labels:
     coordinate [A, 3] (Å), mask [A] of resolved atoms, bond_mask [A, A] of the bond loss, resolution (Å). noise: sigma
     [S] (Å), rot [S, 3, 3], trans [S, 3] (Å), x [S, A, 3]: the truth is centred over its resolved atoms, rotated, moved,
-    and sigma * x is added. coordinate_mini [1, A, 3] (Å): the mini-rollout's prediction, on which confidence is learned.
+    and sigma * x is added. coordinate_mini [1, A, 3] (Å): the mini-rollout's prediction, of which confidence learns.
     loss_weights: of the losses in `pfold.training.LOSS_WEIGHTS`, whose values the others keep.
 
     Returns losses (name -> value, unweighted), total (weighted sum), gradients (checkpoint name -> array of its shape)

@@ -1,11 +1,10 @@
 """What a step draws and does: an example, its noise, the passes, and the gradients' sum."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from mindspore import Tensor
 from scipy.spatial.transform import Rotation
 
 from pfold import kernels
@@ -26,8 +25,6 @@ from pfold.training.labels import Truth
 from pfold.training.parameters import Gradients, Parameters
 from pfold.training.tape import Variable
 from pfold.weights.published import ModelSettings
-
-from mindspore import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +120,9 @@ class Learner:
         p = self._for_inference.diffusion_module
         cache = as_input(graphs.prepare_diffusion(p, step.f, s_inputs.value, s.value, z.value))
         n_atom = len(drawn.truth.mask)
-        sampler = Sampler(make_noise(drawn.rollout_seed, settings.rollout_steps, 1, n_atom), settings.rollout_steps, self.settings)
+        sampler = Sampler(
+            make_noise(drawn.rollout_seed, settings.rollout_steps, 1, n_atom), settings.rollout_steps, self.settings
+        )
         for i in range(settings.rollout_steps):
             noisy = sampler.noisy(i)
             padded = np.pad(noisy, ((0, 0), (0, step.n_atom - n_atom), (0, 0)))

@@ -14,7 +14,6 @@ from pfold.inference.graphs import Graph, as_input
 from pfold.model.primitives import Params
 from pfold.training.parameters import Gradients, Names, Parameters, Path, leaves
 
-
 # The graphs below unroll loops over all entries of a segment.
 ms.set_recursion_limit(20000)
 
@@ -69,7 +68,7 @@ def _derivative(function: Callable[..., tuple[Tensor, ...]], where: tuple[Path, 
 
     def backward(p: Params, x: tuple[Tensor, ...], c: Params, gradients: tuple[Tensor, ...]) -> Any:
         to_p, to_x = derivative(p, x, c, gradients)
-        found = ()
+        found: tuple[Tensor, ...] = ()
         for path in where:
             leaf = to_p
             for key in path:

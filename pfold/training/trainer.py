@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +16,8 @@ from pfold.training.checkpoint import Measured, checkpoint_folder, load_checkpoi
 from pfold.training.config import SCRATCH, TrainConfig
 from pfold.training.data.sets import Examples, read_set
 from pfold.training.initial import initial_weights
-from pfold.training.parallel import Processes
 from pfold.training.optimizer import Optimizer, learning_rate
+from pfold.training.parallel import Processes
 from pfold.training.parameters import FIXED, FlatLayout, Parameters
 from pfold.training.step import Draw, Learner, draw_example
 from pfold.weights.load import load_weights, resolve_weights
@@ -35,12 +36,15 @@ def train(config: TrainConfig) -> Path:
     for _, settings in config.stages:
         if settings.examples_per_step % processes.size:
             raise ConfigError(
-                f"examples_per_step is {settings.examples_per_step}, which {processes.size} processes can't share evenly"
+                f"examples_per_step is {settings.examples_per_step}; {processes.size} processes can't share them evenly"
             )
     sets = [(one.weight, read_set(one, use_msa=config.model.use_msa)) for one in config.train]
     for chosen, (_, examples) in zip(config.train, sets, strict=True):
         logger.info(
-            "%s: %d structures to learn from, %d left out", chosen.structures, len(examples.found), len(examples.rejected)
+            "%s: %d structures to learn from, %d left out",
+            chosen.structures,
+            len(examples.found),
+            len(examples.rejected),
         )
     parameters = Parameters(config.model, _first_weights(config))
     learner = Learner(config.model, parameters)
@@ -100,9 +104,7 @@ def _draws(
             yield step, waiting.pop(0).result()
 
 
-def _draw_step(
-    config: TrainConfig, sets: list[tuple[float, Examples]], own: tuple[int, int], step: int
-) -> list[Draw]:
+def _draw_step(config: TrainConfig, sets: list[tuple[float, Examples]], own: tuple[int, int], step: int) -> list[Draw]:
     settings, (rank, size) = config.settings_of(step), own
     numbers = range(rank, settings.examples_per_step, size)
     return [draw_example(sets, settings, config.seed, step, number) for number in numbers]
@@ -122,7 +124,7 @@ def _draw_in_worker(step: int) -> list[Draw]:
 
 def _step(
     config: TrainConfig, learner: Learner, optimizer: Optimizer, step: int, drawn: list[Draw], processes: Processes
-) -> dict[str, float | str | int | bool]:
+) -> dict[str, Any]:
     """Learn the step's examples -> a row of what was measured."""
     settings = config.settings_of(step)
     optimizer.settings = settings.optimizer
@@ -137,7 +139,7 @@ def _step(
     if skipped:
         logger.warning("step %d (%s) is skipped: its gradients are not finite", step, names)
     losses = {key: float(np.mean([f[key] for f in found])) for key in found[0]}
-    about = {"step": step, "examples": names, "norm": norm, "skipped": skipped}
+    about: dict[str, Any] = {"step": step, "examples": names, "norm": norm, "skipped": skipped}
     return about | losses | {"seconds": time.perf_counter() - begun, "rate": learning_rate(settings.optimizer, step)}
 
 

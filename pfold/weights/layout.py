@@ -10,6 +10,8 @@ Entry = tuple[str, tuple[int, ...]]
 
 C_ATOMPAIR = 16
 N_ATOM_HEAD = 4
+# Atoms that a standard residue may have; each has a matrix of its own in the confidence head.
+N_ATOM_SLOT = 24
 # Residue and token offsets, same entity, chain offsets (AF3 Algorithm 3).
 N_RELATIVE = 2 * N_POSITION_BINS + 1 + 2 * S_MAX + 2
 N_TEMPLATE_FEATURES = 108
@@ -203,8 +205,8 @@ def _confidence_head(settings: ModelSettings) -> Iterator[Entry]:
     c_s, c_z = settings.c_s, settings.c_z
     yield "lower_bins", (39,)
     yield "upper_bins", (39,)
-    yield "plddt_weight", (24, c_s, 50)
-    yield "resolved_weight", (24, c_s, 2)
+    yield "plddt_weight", (N_ATOM_SLOT, c_s, 50)
+    yield "resolved_weight", (N_ATOM_SLOT, c_s, 2)
     yield from _linear("linear_no_bias_s1", settings.c_s_inputs, c_z)
     yield from _linear("linear_no_bias_s2", settings.c_s_inputs, c_z)
     yield from _linear("linear_no_bias_d", 39, c_z)

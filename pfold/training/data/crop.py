@@ -1,4 +1,4 @@
-"""Crops of examples to a number of tokens: contiguous, spatial, or around an interface (AF3 supplement, section 2.7)."""
+"""Crops of examples: contiguous, spatial, or around an interface (AF3 supplement, section 2.7)."""
 
 from dataclasses import dataclass, replace
 

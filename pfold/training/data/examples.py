@@ -79,10 +79,10 @@ def read_example(path: Path, *, use_msa: bool, resolution: float | None = None) 
 
 def _first_assembly(content: str, structure: gemmi.Structure) -> tuple[str, gemmi.Structure]:
     """The file's assembly 1; where it is the file itself, or there is none, nothing changes."""
-    if not structure.assemblies or all(
-        len(generator.operators) == 1 and not generator.operators[0].transform.is_identity() is False
-        for generator in structure.assemblies[0].generators
-    ):
+    if not structure.assemblies:
+        return content, structure
+    transforms = [operator.transform for g in structure.assemblies[0].generators for operator in g.operators]
+    if len(transforms) == 1 and transforms[0].is_identity():
         return content, structure
     how = gemmi.HowToNameCopiedChain.Short
     structure.transform_to_assembly(structure.assemblies[0].name, how)
@@ -114,7 +114,8 @@ def _residues(structure: gemmi.Structure) -> Iterator[tuple[str, int, gemmi.Resi
             entity = structure.get_entity_of(subchain)
             numbered = entity is not None and bool(entity.full_sequence)
             for position, residue in enumerate(subchain.first_conformer(), start=1):
-                yield subchain.subchain_id(), residue.label_seq if numbered else position, residue
+                number = residue.label_seq if numbered and residue.label_seq is not None else position
+                yield subchain.subchain_id(), number, residue
 
 
 def _ligand_bonds(tokens: Tokens, mask: np.ndarray) -> np.ndarray:

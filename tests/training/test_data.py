@@ -1,0 +1,96 @@
+"""Structures as examples: which atoms they have, crops, and what a step draws."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pfold.errors import ConfigError, InputError
+from pfold.training.data.crop import CropSettings, crop_example, take_tokens
+from pfold.training.data.examples import read_example
+from pfold.training.data.sets import StructureSet, read_set
+from pfold.training.step import draw_example
+from tests.training.configs import step_settings
+
+pytestmark = pytest.mark.shared
+
+
+def test_the_atoms_of_a_structure_are_where_the_file_has_them(shared):
+    example = read_example(shared / "data/mmcif/7zzx.cif.gz", use_msa=False)
+    f, truth = example.features, example.truth
+    assert example.n_token == 204
+    assert truth.resolution == pytest.approx(2.4)
+    assert truth.mask.mean() == pytest.approx(0.984, abs=1e-3)
+    # Bonds of the backbone have their lengths: no atom has another's place.
+    frames = np.asarray(f["frame_atom_index"])[np.asarray(f["has_frame"], bool)]
+    known = truth.mask[frames].all(1)
+    lengths = np.linalg.norm(truth.coordinate[frames[known, 0]] - truth.coordinate[frames[known, 1]], axis=-1)
+    assert known.sum() > 195
+    assert lengths.min() > 1.40
+    assert lengths.max() < 1.55
+
+
+def test_a_crop_keeps_what_its_tokens_have(shared):
+    example = read_example(shared / "data/mmcif/102m.cif.gz", use_msa=False)
+    kept = np.arange(40, 200, 3)
+    crop = take_tokens(example, kept)
+    f, g = example.features, crop.features
+    assert np.array_equal(g["residue_index"], np.asarray(f["residue_index"])[kept])
+    assert g["msa"].shape == (1, len(kept))
+    assert np.array_equal(np.bincount(g["atom_to_token_idx"]), np.bincount(f["atom_to_token_idx"])[kept])
+    x = example.truth.coordinate[np.flatnonzero(f["distogram_rep_atom_mask"])][kept]
+    assert np.array_equal(crop.truth.coordinate[np.flatnonzero(g["distogram_rep_atom_mask"])], x)
+    frames = np.asarray(g["frame_atom_index"])[np.asarray(g["has_frame"], bool)]
+    assert frames.max() < len(g["ref_pos"])
+
+
+@pytest.mark.parametrize("way", ["contiguous", "spatial", "interface"])
+def test_crops_have_their_size_and_are_drawn(shared, way):
+    example = read_example(shared / "data/mmcif/102m.cif.gz", use_msa=False)
+    shares = {"contiguous": 0.0, "spatial": 0.0, "interface": 0.0} | {way: 1.0}
+    sizes, first = [], set()
+    for seed in range(5):
+        crop = crop_example(example, CropSettings(64, **shares), np.random.default_rng(seed))
+        sizes.append(crop.n_token)
+        first.add(int(np.asarray(crop.features["residue_index"])[0]))
+    assert max(sizes) == 64
+    assert min(sizes) >= (1 if way == "contiguous" else 64)
+    assert len(first) > 1
+
+
+@pytest.fixture(scope="module")
+def short(structures):
+    return StructureSet(structures, structures / "index.csv", "train", 1.0, 4, 40, 2.0, None, None)
+
+
+def test_a_step_draws_the_same_whenever_it_is_asked(short):
+    sets = [(1.0, read_set(short, use_msa=False))]
+    settings = step_settings(n_token=48)
+    first, again, other = (draw_example(sets, settings, 7, step, 0) for step in (3, 3, 4))
+    assert first.name == again.name
+    for key, value in first.features.items():
+        assert np.array_equal(value, again.features[key]), key
+    assert np.array_equal(first.noise.x, again.noise.x)
+    assert not np.array_equal(first.noise.sigma, other.noise.sigma)
+
+
+def test_only_the_split_is_read_and_clusters_count_once(short):
+    found = read_set(short, use_msa=False)
+    names = [example.name for example in found.found]
+    assert 5 < len(names) < 20
+    assert "1FME_A" not in names  # of the validation split
+    assert found.share.sum() == pytest.approx(1)
+    assert all(reason.endswith("tokens") for reason in found.rejected.values())
+
+
+def test_a_bad_file_is_named_and_left_out(short, tmp_path, caplog):
+    for name in ("1D4T_B", "2JOF_A"):
+        (tmp_path / f"{name}.cif.gz").write_bytes((short.structures / f"{name}.cif.gz").read_bytes())
+    (tmp_path / "broken.cif").write_text("data_broken\nloop_\n_atom_site.id\n")
+    found = read_set(dataclasses.replace(short, structures=tmp_path, table=None), use_msa=False)
+    assert sorted(example.name for example in found.found) == ["1D4T_B", "2JOF_A"]
+    assert list(found.rejected) == ["broken"]
+    with pytest.raises(InputError, match=r"broken\.cif"):
+        read_example(tmp_path / "broken.cif", use_msa=False)
+    with pytest.raises(ConfigError, match="no structure is left"):
+        read_set(dataclasses.replace(short, structures=tmp_path, table=None, min_tokens=200), use_msa=False)

@@ -1,0 +1,167 @@
+"""The training loop: it goes on exactly where it was ended, alone or with others, and its weights fold."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from safetensors.numpy import load_file, save_file
+
+import pfold
+from pfold.errors import PfoldError
+from pfold.features.schema import Features
+from pfold.training.checkpoint import checkpoint_folder
+from pfold.training.config import parse_train_config
+from pfold.training.data.examples import read_example
+from pfold.training.step import Learner
+from pfold.training.trainer import train
+from tests.training.configs import config, keys
+
+pytestmark = pytest.mark.shared
+
+
+@pytest.fixture(scope="module")
+def folder(structures, tmp_path_factory) -> Path:
+    """Three short chains."""
+    folder = tmp_path_factory.mktemp("structures")
+    for name in ("1D4T_B", "2JOF_A", "1PPElu_B"):
+        shutil.copy(structures / f"{name}.cif.gz", folder)
+    return folder
+
+
+def write_config(path: Path, structures: Path, **changed) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(keys(structures, path.parent / "out", **changed)))
+    return path
+
+
+def command(path: Path) -> list[str]:
+    return [str(Path(sys.executable).parent / "pfold"), "train", str(path)]
+
+
+def assert_same(one: Path, other: Path, n_step: int) -> None:
+    """Both trainings are in the same state, bit for bit, and measured the same."""
+    a, b = (checkpoint_folder(results, n_step) for results in (one, other))
+    first, second = load_file(a / "state.safetensors"), load_file(b / "state.safetensors")
+    assert set(first) == {"parameters", "m", "v", "ema"}
+    for name, array in first.items():
+        assert array.tobytes() == second[name].tobytes(), name
+    measured = [pd.read_parquet(x / "losses.parquet").drop(columns="seconds") for x in (a, b)]
+    assert len(measured[0]) == n_step
+    pd.testing.assert_frame_equal(*measured, check_exact=True)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(folder, tmp_path_factory) -> Path:
+    path = write_config(tmp_path_factory.mktemp("undisturbed") / "train.yaml", folder)
+    subprocess.run(command(path), check=True, capture_output=True)
+    return path.parent / "out"
+
+
+def test_a_killed_training_goes_on_bit_for_bit(folder, undisturbed, tmp_path):
+    path = write_config(tmp_path / "train.yaml", folder)
+    for after in (2, 4):
+        process = subprocess.Popen(command(path), stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 300
+        while not checkpoint_folder(tmp_path / "out", after).is_dir() and time.monotonic() < end:
+            time.sleep(0.02)
+        # In the middle of the next step.
+        time.sleep(0.3)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    done = subprocess.run(command(path), check=True, capture_output=True, text=True)
+    assert "going on after step 4" in done.stderr
+    assert_same(undisturbed, tmp_path / "out", 6)
+
+
+def test_its_weights_are_a_checkpoint_that_folds(folder, undisturbed):
+    weights = checkpoint_folder(undisturbed, 6) / "weights.safetensors"
+    model = pfold.load_model("pfold_demo", weights=weights)
+    features = read_example(folder / "2JOF_A.cif.gz", use_msa=False).features
+    out = model.predict(features, n_cycle=1, n_step=2, n_sample=1)
+    assert out["coordinate"].shape == (1, len(features["ref_pos"]), 3)
+    assert np.isfinite(out["coordinate"]).all()
+
+
+def test_another_training_is_not_gone_on_with(folder, undisturbed, tmp_path):
+    shutil.copytree(undisturbed, tmp_path / "out")
+    with pytest.raises(PfoldError, match="another model, data, seed or start"):
+        train(config(folder, tmp_path / "out", seed=5))
+
+
+def test_a_step_whose_gradients_are_not_finite_is_skipped_and_named(folder, tmp_path, monkeypatch, caplog):
+    learn = Learner.learn
+
+    def broken(self, drawn, settings, **options):
+        losses = learn(self, drawn, settings, **options)
+        if drawn.rollout_seed == skipped[0]:
+            self.gradients.flat[7] = np.nan
+        return losses
+
+    chosen = parse_train_config(keys(folder, tmp_path / "out", n_step=3), Path(), "train.yaml")
+    from pfold.training.data.sets import read_set
+    from pfold.training.step import draw_example
+
+    sets = [(1.0, read_set(chosen.train[0], use_msa=False))]
+    skipped = [draw_example(sets, chosen.settings_of(1), chosen.seed, 1, 0).rollout_seed]
+    monkeypatch.setattr(Learner, "learn", broken)
+    measured = pd.read_parquet(train(chosen) / "losses.parquet")
+    assert measured["skipped"].tolist() == [False, True, False]
+    assert "step 1 (" in caplog.text
+
+
+def test_frozen_parts_stay_as_they_were(folder, undisturbed, tmp_path):
+    start = checkpoint_folder(undisturbed, 6) / "weights.safetensors"
+    frozen = ["pairformer_stack.", "msa_module."]
+    found = train(config(folder, tmp_path / "out", n_step=2, start=str(start), frozen=frozen))
+    before, after = load_file(start), load_file(found / "weights.safetensors")
+    for name, array in before.items():
+        if name.startswith(("pairformer_stack.", "msa_module.")):
+            assert np.array_equal(array, after[name]), name
+    assert not np.array_equal(before["distogram_head.linear.weight"], after["distogram_head.linear.weight"])
+
+
+def test_two_processes_learn_what_one_learns_of_both_examples(folder, tmp_path):
+    results = []
+    for n_process in (1, 2):
+        path = write_config(tmp_path / str(n_process) / "train.yaml", folder, n_step=2, examples_per_step=2)
+        environment = os.environ | {"MS_NODE_TIMEOUT": "600", "OMP_NUM_THREADS": "1"}
+        binaries = Path(sys.executable).parent
+        environment["PATH"] = f"{binaries}:{environment['PATH']}"
+        launched = (
+            []
+            if n_process == 1
+            else [
+                *(str(binaries / "msrun"), "--worker_num=2", "--local_worker_num=2", "--join=True"),
+                *("--master_port=8711", f"--log_dir={tmp_path / 'logs'}"),
+            ]
+        )
+        subprocess.run([*launched, *command(path)], check=True, capture_output=True, env=environment, cwd=tmp_path)
+        results.append(load_file(checkpoint_folder(path.parent / "out", 2) / "state.safetensors"))
+    one, two = results
+    assert np.abs(one["m"]).max() > 0
+    # Sums in another order.
+    assert np.abs(one["m"] - two["m"]).max() < 1e-5 * np.abs(one["m"]).max()
+    assert np.abs(one["parameters"] - two["parameters"]).max() < 1e-4
+
+
+def test_a_checkpoint_as_16_bit_floats_is_half_as_large(undisturbed, tmp_path):
+    source = checkpoint_folder(undisturbed, 6) / "weights.safetensors"
+    arrays = {name: array.astype(np.float16) for name, array in load_file(source).items()}
+    save_file(arrays, tmp_path / "half.safetensors")
+    model = pfold.load_model("pfold_demo", weights=tmp_path / "half.safetensors")
+    assert model.settings.name == "pfold_demo"
+    assert (tmp_path / "half.safetensors").stat().st_size < 12_000_000
+
+
+def test_features_of_an_example_are_those_of_prediction(folder):
+    example = read_example(folder / "2JOF_A.cif.gz", use_msa=False)
+    assert isinstance(example.features, Features)
+    assert example.target.entities[0].sequence == "DAYAQWLADGGPSSGRPPPS"
