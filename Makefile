@@ -17,7 +17,7 @@ QUICK := tests/chem tests/confidence tests/esm tests/features tests/kernels test
 SLURM := slurm-wlm munge
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: setup demo test check unit chromium test-other-python test-cluster test-resume fuzz bench clean
+.PHONY: setup demo test check unit chromium test-other-python test-cluster test-resume test-training fuzz bench clean
 
 setup: $(READY)
 
@@ -48,7 +48,7 @@ check: $(READY)
 	$(BIN)/snakemake --lint
 
 unit: $(READY)
-	$(BIN)/pytest --ignore tests/cluster --ignore tests/resume
+	$(BIN)/pytest --ignore tests/cluster --ignore tests/resume --ignore tests/training
 
 # The quick half of the suite on the other Python, where it is installed; no fold, no workflow.
 test-other-python: $(READY)
@@ -66,6 +66,10 @@ test-other-python: $(READY)
 chromium:
 	@command -v chromium chromium-browser google-chrome >/dev/null || \
 		{ $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --quiet --no-install-recommends chromium; }
+
+# Training steps against the reference, and trainings that are killed and go on: several minutes.
+test-training: $(READY)
+	$(BIN)/pytest tests/training
 
 # Every rule of the workflow, ended by every fault, and run again; what has changed or was damaged: several minutes.
 test-resume: $(READY)

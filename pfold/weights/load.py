@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from pfold.errors import WeightsError
 from pfold.files import large_file_digest, user_cache
 from pfold.weights.layout import checkpoint_layout
-from pfold.weights.published import AUTO, UNTRAINED, ModelSettings
+from pfold.weights.published import AUTO, DEMO, UNTRAINED, ModelSettings
 from pfold.weights.torch_file import RELEASE_BYTES, read_torch_file
 from pfold.weights.untrained import untrained_weights
 
@@ -34,6 +34,8 @@ def published_file(settings: ModelSettings, folder: Path | None = None) -> Path:
 
     Raises WeightsError, saying which file and how to get it, where the cache has neither.
     """
+    if settings.name == DEMO.name:
+        raise WeightsError(f"{settings.name} has no published weights; name a checkpoint that `pfold train` made")
     found = cached_file(settings.file, folder)
     if found:
         return found

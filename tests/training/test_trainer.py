@@ -16,7 +16,6 @@ from safetensors.numpy import load_file, save_file
 
 import pfold
 from pfold.errors import PfoldError
-from pfold.features.schema import Features
 from pfold.training.checkpoint import checkpoint_folder
 from pfold.training.config import parse_train_config
 from pfold.training.data.examples import read_example
@@ -154,14 +153,9 @@ def test_two_processes_learn_what_one_learns_of_both_examples(folder, tmp_path):
 
 def test_a_checkpoint_as_16_bit_floats_is_half_as_large(undisturbed, tmp_path):
     source = checkpoint_folder(undisturbed, 6) / "weights.safetensors"
-    arrays = {name: array.astype(np.float16) for name, array in load_file(source).items()}
+    # Edges of bins, up to a million Å, are no 16-bit floats.
+    arrays = {n: a if n.endswith("_bins") else a.astype(np.float16) for n, a in load_file(source).items()}
     save_file(arrays, tmp_path / "half.safetensors")
     model = pfold.load_model("pfold_demo", weights=tmp_path / "half.safetensors")
     assert model.settings.name == "pfold_demo"
     assert (tmp_path / "half.safetensors").stat().st_size < 12_000_000
-
-
-def test_features_of_an_example_are_those_of_prediction(folder):
-    example = read_example(folder / "2JOF_A.cif.gz", use_msa=False)
-    assert isinstance(example.features, Features)
-    assert example.target.entities[0].sequence == "DAYAQWLADGGPSSGRPPPS"
