@@ -54,6 +54,22 @@ def incoming(p, x, c):
     return kernels.triangle_multiplication_incoming(p, x[0], c["mask"])
 
 
+def _attention_tree(p):
+    mha = {}
+    for name in ("linear_q.weight", "linear_k.weight", "linear_v.weight", "linear_g.weight", "linear_o.weight"):
+        mha[name] = p[name]
+    norm = p["layer_norm.weight"], p["layer_norm.bias"]
+    return {"mha": mha, "layer_norm.weight": norm[0], "layer_norm.bias": norm[1], "linear.weight": p["linear.weight"]}
+
+
+def starting(p, x, c):
+    return kernels.triangle_attention_starting(_attention_tree(p), x[0], c["mask"])
+
+
+def ending(p, x, c):
+    return kernels.triangle_attention_ending(_attention_tree(p), x[0], c["mask"])
+
+
 def transition(p, x, c):
     return kernels.row_transition(p, x[0], c["mask"])
 
@@ -89,6 +105,13 @@ def multiplication_weights() -> dict[str, np.ndarray]:
     return p
 
 
+def attention_weights() -> dict[str, np.ndarray]:
+    """Two heads of 32 channels."""
+    p = {f"linear_{k}.weight": normal(64, C) / 4 for k in ("q", "k", "v", "g")} | {"linear_o.weight": normal(C, 64) / 8}
+    norm = {"layer_norm.weight": 1 + 0.1 * normal(C), "layer_norm.bias": 0.1 * normal(C)}
+    return p | norm | {"linear.weight": normal(2, C) / 6}
+
+
 def transition_weights() -> dict[str, np.ndarray]:
     p = {"linear_no_bias_a.weight": normal(64, C) / 6, "linear_no_bias_b.weight": normal(64, C) / 6}
     norm = {"layernorm1.weight": 1 + 0.1 * normal(C), "layernorm1.bias": 0.1 * normal(C)}
@@ -110,6 +133,8 @@ PAIRS = {"distance": DISTANCE, "pairs": (rng.random((50, 50)) < 0.4).astype(np.f
 CASES = {
     "outgoing": (outgoing, multiplication_weights(), (normal(N, N, C),), mask(), (N, N, C)),
     "incoming": (incoming, multiplication_weights(), (normal(N, N, C),), mask(), (N, N, C)),
+    "starting": (starting, attention_weights(), (normal(N, N, C),), mask(), (N, N, C)),
+    "ending": (ending, attention_weights(), (normal(N, N, C),), mask(), (N, N, C)),
     "transition": (transition, transition_weights(), (normal(N, N, C),), mask(), (N, N, C)),
     "affine": (affine, {}, (normal(5, 70, 33), normal(19, 33), normal(19)), {"mask": normal(1)}, (5, 70, 19)),
     "layer_norm": (layer_norm, {}, (normal(70, 33), normal(33), normal(33)), {"mask": normal(1)}, (70, 33)),
@@ -124,7 +149,7 @@ CASES = {
 def test_derivatives_are_those_of_the_reference(case):
     function, p, x, c, shape = CASES[case]
     back = normal(*shape)
-    if "mask" in c and case in ("outgoing", "incoming", "transition"):
+    if "mask" in c and function in (outgoing, incoming, starting, ending, transition):
         # What comes back to absent tokens is not the operators' business.
         present = c["mask"]
         back = back * present[:, None, None] * present[None, :, None]
