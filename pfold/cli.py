@@ -219,6 +219,10 @@ def _run(args: argparse.Namespace) -> int:
             print(path)
     elif args.command == "weights":
         _run_weights(args)
+    elif args.command == "evaluate":
+        from pfold.evaluation.tables import evaluate
+
+        print(evaluate(args.results, args.truth).to_string(index=False))
     elif args.command == "train":
         from pfold.training.config import load_train_config
         from pfold.training.trainer import train

@@ -43,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_weights(commands)
     _add_plan_memory(commands)
     _add_train(commands)
+    _add_evaluate(commands)
     return parser
 
 
@@ -209,3 +210,10 @@ def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     what = "train a model, or fine-tune a published one, on known structures"
     train = commands.add_parser("train", help=what, description=what)
     train.add_argument("config", type=Path, help="configuration of the training (docs/training.md)")
+
+
+def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "compare predictions with known structures"
+    evaluate = commands.add_parser("evaluate", help=what, description=what)
+    evaluate.add_argument("results", type=Path, help="results folder of a run")
+    evaluate.add_argument("truth", type=Path, help="folder of structures that have their targets' names")

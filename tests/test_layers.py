@@ -27,7 +27,7 @@ ORDER = [
         "doctor",
         "stages",
     ),
-    *("cascade", "cli_parser", "cli"),
+    *("evaluation", "cascade", "cli_parser", "cli"),
 ]
 
 

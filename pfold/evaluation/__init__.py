@@ -1,0 +1,1 @@
+"""Predictions against known structures: which atoms belong together, scores, tables, and calibration."""

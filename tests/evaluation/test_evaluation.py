@@ -1,0 +1,162 @@
+"""Predictions against known structures: real structures and copies of them that are moved, shaken, cut and renamed."""
+
+import gzip
+from pathlib import Path
+
+import biotite.structure as struc
+import gemmi
+import numpy as np
+import pandas as pd
+import pytest
+import tmtools
+
+from pfold.errors import InputError, PfoldError
+from pfold.evaluation.pairing import pair_structures, read_chains
+from pfold.evaluation.scores import gdt, score
+from pfold.evaluation.tables import calibration, evaluate
+
+TURN = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+
+
+def changed(source: Path, destination: Path, noise: float = 0.0, keep=lambda i: True, order=None) -> Path:
+    """A copy that is turned, moved, and shaken by `noise` Å, of the residues that `keep` keeps."""
+    structure = gemmi.read_structure(str(source))
+    structure.setup_entities()
+    structure.remove_waters()
+    rng = np.random.default_rng(5)
+    for chain in structure[0]:
+        for i in reversed(range(len(chain))):
+            if not keep(i):
+                del chain[i]
+        for residue in chain:
+            for atom in residue:
+                place = TURN @ np.array(atom.pos.tolist()) + [10, -20, 5] + rng.normal(size=3) * noise
+                atom.pos = gemmi.Position(*place)
+    structure.make_mmcif_document().write_file(str(destination))
+    return destination
+
+
+@pytest.fixture(scope="module")
+def known(shared) -> Path:
+    return shared / "data/mmcif/7zzx.cif.gz"
+
+
+@pytest.mark.shared
+def test_a_copy_elsewhere_is_the_same_structure(known, tmp_path):
+    found = score(pair_structures(changed(known, tmp_path / "copy.cif"), known))
+    assert found.n_residue == 202
+    for value in (found.lddt, found.lddt_ca, found.tm_score, found.gdt_ts, found.gdt_ha):
+        assert value == pytest.approx(1, abs=1e-5)
+    assert found.rmsd_ca == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.shared
+def test_scores_are_the_packages_own(known, tmp_path):
+    """lDDT and RMSD by biotite and TM-score by tmtools, on atoms that are read by gemmi alone."""
+    shaken = changed(known, tmp_path / "shaken.cif", noise=0.8)
+    found = score(pair_structures(shaken, known))
+    arrays = []
+    for path in (known, shaken):
+        structure = gemmi.read_structure(str(path))
+        structure.setup_entities()
+        structure.remove_alternative_conformations()
+        atoms = [(a.pos.tolist(), a.name) for c in structure[0] for r in c.get_polymer() for a in r]
+        arrays.append((np.array([x for x, _ in atoms], np.float32), np.array([name for _, name in atoms])))
+    (x, names), (y, _) = arrays
+    ca = names == "CA"
+    n = ca.sum()
+    reference = struc.AtomArray(len(x))
+    reference.coord = x
+    reference.res_id = np.cumsum(names == "N")
+    assert found.lddt == pytest.approx(struc.lddt(reference, y), abs=1e-6)
+    assert found.lddt_ca == pytest.approx(struc.lddt(reference[ca], y[ca]), abs=1e-6)
+    moved, _ = struc.superimpose(x[ca], y[ca])
+    assert found.rmsd_ca == pytest.approx(struc.rmsd(x[ca], moved), abs=1e-5)
+    aligned = tmtools.tm_align(y[ca].astype(float), x[ca].astype(float), "A" * n, "A" * n)
+    assert found.tm_score == pytest.approx(aligned.tm_norm_chain2, abs=1e-6)
+    assert 0.5 < found.gdt_ha < found.gdt_ts < 1
+
+
+@pytest.mark.shared
+def test_residues_that_are_missing_lower_tm_score_and_gdt(known, tmp_path):
+    half = changed(known, tmp_path / "half.cif", keep=lambda i: i < 100)
+    found = score(pair_structures(half, known))
+    n_known = sum(len(chain.sequence) for chain in read_chains(known))
+    assert found.n_residue == 100
+    assert found.lddt == pytest.approx(1, abs=1e-5)
+    assert found.gdt_ts == pytest.approx(100 / n_known, abs=1e-3)
+    assert found.tm_score == pytest.approx(100 / n_known, abs=1e-3)
+
+
+def test_gdt_finds_the_part_that_fits():
+    """Half of a chain stays, the other half is elsewhere: no superposition of all residues sees that."""
+    rng = np.random.default_rng(2)
+    x = np.cumsum(rng.normal(size=(60, 3)) * 2.2, axis=0).astype(np.float32)
+    y = x.copy()
+    y[30:] = (y[30:] - y[30]) @ TURN.T.astype(np.float32) + 40
+    y = y @ TURN.T.astype(np.float32) + 7
+    assert gdt(x, y, (1.0,), 60) == pytest.approx(0.5, abs=0.04)
+
+
+def test_chains_of_a_complex_are_assigned_by_place(tmp_path):
+    """Two copies of a chain, whose names are swapped in the prediction."""
+    rng = np.random.default_rng(3)
+    first, second = np.cumsum(rng.normal(size=(2, 30, 3)) * 2.2, axis=1)
+
+    def write(path: Path, chains: dict[str, np.ndarray]) -> Path:
+        structure = gemmi.Structure()
+        model = gemmi.Model(1)
+        for name, places in chains.items():
+            chain = gemmi.Chain(name)
+            for number, place in enumerate(places, start=1):
+                residue = gemmi.Residue()
+                residue.name, residue.seqid = ("ALA", "GLY", "SER")[number % 3], gemmi.SeqId(str(number))
+                atom = gemmi.Atom()
+                atom.name, atom.element, atom.pos = "CA", gemmi.Element("C"), gemmi.Position(*place)
+                residue.add_atom(atom)
+                chain.add_residue(residue)
+            model.add_chain(chain)
+        structure.add_model(model)
+        structure.setup_entities()
+        structure.make_mmcif_document().write_file(str(path))
+        return path
+
+    known = write(tmp_path / "known.cif", {"A": first, "B": second + 30})
+    swapped = write(tmp_path / "swapped.cif", {"A": second + 30, "B": first})
+    assert score(pair_structures(swapped, known)).rmsd_ca == pytest.approx(0, abs=0.01)
+
+
+@pytest.mark.shared
+def test_other_proteins_are_refused(known, shared):
+    with pytest.raises(InputError, match="no chain is like one of"):
+        pair_structures(shared / "data/mmcif/5zyh.cif.gz", known)
+
+
+@pytest.mark.shared
+def test_a_results_folder_becomes_two_tables(known, tmp_path, shared):
+    results, truth = tmp_path / "results", tmp_path / "truth"
+    results.mkdir()
+    truth.mkdir()
+    (truth / "good.cif").write_bytes(gzip.decompress(known.read_bytes()))
+    (truth / "odd.cif").write_bytes(gzip.decompress((shared / "data/mmcif/5zyh.cif.gz").read_bytes()))
+    rows = []
+    for name in ("good", "odd", "unknown"):
+        changed(known, results / f"{name}.cif", noise=0.5)
+        rows.append({"name": name, "structure": f"{name}.cif", "rank": 1, "seed": 101, "sample": 0, "plddt": 80.0})
+    table = pd.DataFrame(rows).assign(ptm=0.8, iptm=None, weights="x")
+    table.to_parquet(results / "summary.parquet")
+    found = evaluate(results, truth)
+    assert found["name"].tolist() == ["good"]
+    written = pd.read_csv(results / "evaluation.csv")
+    assert written.loc[0, "lddt"] == pytest.approx(found.loc[0, "lddt"])
+    assert 0.7 < written.loc[0, "lddt"] < 0.95
+    assert pd.read_csv(results / "calibration.csv")["n_residue"].sum() == 202
+    with pytest.raises(PfoldError, match="no target of"):
+        evaluate(results, shared / "data/modelcif")
+
+
+def test_calibration_has_a_row_for_each_bin_that_occurs():
+    residues = np.array([[95.0, 90.0], [91.0, 80.0], [100.0, 100.0], [35.0, 20.0], [50.0, np.nan]])
+    table = calibration(residues)
+    assert table[["from", "to", "n_residue"]].values.tolist() == [[30, 40, 1], [90, 100, 3]]
+    assert table["lddt"].tolist() == [20.0, 90.0]
