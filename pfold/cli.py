@@ -224,6 +224,8 @@ def _run(args: argparse.Namespace) -> int:
 
         print(evaluate(args.results, args.truth).to_string(index=False))
     elif args.command == "train":
+        # Warnings of MindSpore's compiler are not the user's business.
+        os.environ.setdefault("GLOG_v", "3")
         from pfold.training.config import load_train_config
         from pfold.training.trainer import train
 
