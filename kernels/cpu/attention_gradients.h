@@ -22,7 +22,11 @@ class HeadGradient {
  public:
   HeadGradient(i64 n_key, i64 d)
       : n_key_(n_key), d_(d), width_(padded(n_key)), keys_(d * width_), values_(d * width_), p_(PANEL * width_),
-        dp_(PANEL * width_) {}
+        dp_(PANEL * width_) {
+    // What is beyond the last vector of keys is multiplied with weights of zero, and must be a number.
+    std::memset(p_.get(), 0, PANEL * width_ * sizeof(float));
+    std::memset(dp_.get(), 0, PANEL * width_ * sizeof(float));
+  }
 
   // Takes the keys and values [n_key][d] that queries will attend to.
   void take(HeadRows k, HeadRows v) {
