@@ -67,10 +67,9 @@ chromium:
 	@command -v chromium chromium-browser google-chrome >/dev/null || \
 		{ $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --quiet --no-install-recommends chromium; }
 
-# Training steps against the reference, and trainings that are killed and go on: several minutes. New memory is filled
-# with what is no number, so that what reads it unwritten is found out.
+# Training steps against the reference, and trainings that are killed and go on: several minutes.
 test-training: $(READY)
-	MALLOC_PERTURB_=1 $(BIN)/pytest tests/training
+	$(BIN)/pytest tests/training
 
 # Every rule of the workflow, ended by every fault, and run again; what has changed or was damaged: several minutes.
 test-resume: $(READY)

@@ -22,6 +22,14 @@ def read_config(path: Path) -> dict[str, Any]:
 
     Raises ConfigError for a file that can't be read, is no YAML, or has a key twice.
     """
+    return with_paths(read_keys(path, "targets: [my.fasta]"), path.parent)
+
+
+def read_keys(path: Path, example: str) -> dict[str, Any]:
+    """The keys of a YAML file as they stand there; an empty file has none.
+
+    Raises ConfigError as `read_config`; example: a key and a value, for a file that has none of both.
+    """
     try:
         raw = load_yaml(path.read_text())
     except OSError as error:
@@ -31,8 +39,8 @@ def read_config(path: Path) -> dict[str, Any]:
     if raw is None:
         return {}
     if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: not a configuration: expected keys and values, such as targets: [my.fasta]")
-    return with_paths(raw, path.parent)
+        raise ConfigError(f"{path}: not a configuration: expected keys and values, such as {example}")
+    return raw
 
 
 def layered_config(files: Sequence[Path], overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ def checked(raw: Mapping[str, Any], schema: Mapping[str, Any], source: str) -> d
     error = next(iter(sorted(_Validator(schema).iter_errors(dict(raw)), key=_importance)), None)
     if error is not None:
         raise ConfigError(f"{source}: {_explain(error)}")
-    return _with_defaults(dict(raw), schema)
+    return with_defaults(raw, schema)
 
 
 def _is_whole(_: Any, value: object) -> bool:
@@ -37,13 +37,14 @@ def _importance(error: ValidationError) -> tuple[bool, list[str]]:
     return error.validator != "additionalProperties", [str(part) for part in error.absolute_path]
 
 
-def _with_defaults(value: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+def with_defaults(value: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys with the defaults of an object's schema, and of the objects in it, where they are left out."""
     filled = dict(value)
     for key, rule in schema["properties"].items():
         if "default" in rule:
             filled.setdefault(key, rule["default"])
         if rule.get("type") == "object":
-            filled[key] = _with_defaults(filled[key] or {}, rule)
+            filled[key] = with_defaults(filled[key] or {}, rule)
     return filled
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("GLOG_v", "3")
+# Operators get memory that is no number: what reads it before it was written shows (kernels/cpu/memory.h).
+os.environ.setdefault("PFOLD_POISON_MEMORY", "1")
 
 REPOSITORY = Path(__file__).parent.parent
 SHARED = REPOSITORY.parent / "shared"

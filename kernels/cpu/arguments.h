@@ -33,6 +33,12 @@ struct Arguments {
   bool is_bf16(int i) const { return std::strcmp(dtypes[i], "bfloat16") == 0; }
 };
 
+// Vectors and panels must come out even; the published models' widths all do.
+constexpr std::int64_t STEP = 16;
+inline void require_multiple(std::int64_t width, std::int64_t step, const char* what) {
+  if (width % step) throw std::invalid_argument(std::string(what) + " is no multiple of " + std::to_string(step));
+}
+
 // Weights of an algorithm, in float32, by the names in W::Index; null where an optional one is absent.
 template <class W>
 class Weights : public W {

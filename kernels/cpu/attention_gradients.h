@@ -38,22 +38,20 @@ class HeadGradient {
     }
   }
 
-  // Queries q and gradients d_o [count][d], at most 64, bias [count] rows (null for none) and mask [n_key] of the keys
-  // -> o and dq [count][d]; adds to dk and dv [n_key][d], and to dbias where it is not null.
-  void block(i64 count, float scale, HeadRows q, HeadRows d_o, const float* bias, i64 bias_row, const float* mask,
-             HeadRows o, HeadRows dq, HeadRows dk, HeadRows dv, float* dbias, i64 dbias_row) {
+  // Queries q and gradients d_o [count][d], at most 64, bias [count] rows, MASKED for absent keys -> o and dq
+  // [count][d]; adds to dk and dv [n_key][d] and to dbias.
+  void block(i64 count, float scale, HeadRows q, HeadRows d_o, const float* bias, i64 bias_row, HeadRows o, HeadRows dq,
+             HeadRows dk, HeadRows dv, float* dbias, i64 dbias_row) {
     scores(count, q.data, q.row, keys_.get(), p_.get());
     scores(count, d_o.data, d_o.row, values_.get(), dp_.get());
     for (i64 i = 0; i < count; ++i) {
       float *p = p_.get() + i * width_, *dp = dp_.get() + i * width_;
-      softmax(p, scale, bias ? bias + i * bias_row : nullptr, mask);
-      float along = 0;
+      softmax(p, scale, bias + i * bias_row);
       vf total{};
       for (i64 j = 0; j < width_; j += VL) total += load(p + j) * load(dp + j);
-      along = sum(total);
+      float along = sum(total);
       for (i64 j = 0; j < width_; j += VL) store(dp + j, load(p + j) * (load(dp + j) - along));
-      if (dbias)
-        for (i64 j = 0; j < n_key_; ++j) dbias[i * dbias_row + j] += dp[j];
+      for (i64 j = 0; j < n_key_; ++j) dbias[i * dbias_row + j] += dp[j];
     }
     gemm(count, d_, n_key_, p_.get(), width_, 1, v_.data, v_.row, PANEL, o.data, o.row);
     gemm(n_key_, d_, count, p_.get(), 1, width_, d_o.data, d_o.row, PANEL, dv.data, dv.row, true);
@@ -68,15 +66,12 @@ class HeadGradient {
     gemm(count, n_key_, d_, x, x_row, 1, panels, PANEL, d_ * PANEL, out, width_);
   }
 
-  // Absent keys, and what is beyond the last, get no weight.
-  void softmax(float* p, float scale, const float* bias, const float* mask) {
+  // What is beyond the last key gets no weight.
+  void softmax(float* p, float scale, const float* bias) {
     float highest = -3e38f;
     for (i64 j = 0; j < n_key_; ++j) {
-      float s = p[j] * scale;
-      if (bias) s += bias[j];
-      if (mask) s += (1 - mask[j]) * MASKED;
-      p[j] = s;
-      highest = s > highest ? s : highest;
+      p[j] = p[j] * scale + bias[j];
+      highest = p[j] > highest ? p[j] : highest;
     }
     for (i64 j = n_key_; j < width_; ++j) p[j] = -3e38f;
     vf total{};
@@ -144,7 +139,7 @@ inline void triangle_attention_gradient(Square<const float> z, const Weights<Tri
         for (i64 j = 0; j < n; j += PANEL) {
           alignas(64) float output[PANEL * 64];
           i64 count = panel_rows(n, j);
-          head.block(count, scale, of(q, j), of(d_o, j), bias.get() + (a * n + j) * row, row, nullptr, {output, width},
+          head.block(count, scale, of(q, j), of(d_o, j), bias.get() + (a * n + j) * row, row, {output, width},
                      of(dq, j), of(dk, 0), of(dv, 0), bias_sum.mine() + (a * n + j) * row, row);
           for (i64 e = 0; e < count; ++e)
             for (i64 w = 0; w < width; w += VL) {
@@ -281,7 +276,7 @@ inline void token_attention_gradient(const HeadsGradient& x, const float* bias, 
         s.take_queries(x, at, row, n);
         s.head.take(s.k.rows(), s.v.rows());
         for (i64 i = 0; i < n; i += PANEL)
-          s.head.block(panel_rows(n, i), scale, s.q.rows(i), s.d_o.rows(i), bias + (h * n + i) * n, n, nullptr,
+          s.head.block(panel_rows(n, i), scale, s.q.rows(i), s.d_o.rows(i), bias + (h * n + i) * n, n,
                        s.o.rows(i), s.dq.rows(i), s.dk.rows(), s.dv.rows(), dbias + (h * n + i) * n, n);
         s.give_queries(x, at, row, n);
         s.dk.write(x.dk + at, row, 0, n);
@@ -319,7 +314,7 @@ inline void window_attention_gradient(const HeadsGradient& x, const std::int32_t
           s.take_queries(x, at + w * n_query * row, row, n_query);
           s.head.take(s.k.rows(), s.v.rows());
           i64 biases = (w * x.n_head + h) * n_query * n_key;
-          s.head.block(n_query, scale, s.q.rows(), s.d_o.rows(), bias + biases, n_key, nullptr, s.o.rows(), s.dq.rows(),
+          s.head.block(n_query, scale, s.q.rows(), s.d_o.rows(), bias + biases, n_key, s.o.rows(), s.dq.rows(),
                        s.dk.rows(), s.dv.rows(), dbias + biases, n_key);
           s.give_queries(x, at + w * n_query * row, row, n_query);
           for (i64 j = 0; j < n_key; ++j)

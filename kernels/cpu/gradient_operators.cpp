@@ -20,12 +20,6 @@ namespace PFOLD_ISA {
 
 namespace {
 
-constexpr int STEP = 16;
-
-void require_multiple(i64 width, const char* what) {
-  if (width % STEP) throw std::invalid_argument(std::string(what) + " is no multiple of 16");
-}
-
 i64 n_entry(const Arguments& x, int i) { return x.rows(i) * x.size(i, -1); }
 
 // Runs an operator that changes its first input on a copy of it, which is the output.
@@ -60,7 +54,7 @@ void on_pairs(const Arguments& x, F&& f) {
   const auto p = following.weights<W>();
   int output = following.outputs(1 + W::COUNT);
   i64 n = x.size(Z, 1), c = x.size(Z, 2);
-  require_multiple(c, "c_z");
+  require_multiple(c, STEP, "c_z");
   if (x.size(Z, 0) != n) throw std::invalid_argument("a derivative is of one target");
   float* dz = x.get<float>(output);
   std::memcpy(dz, x.floats(DOUT), n * n * c * sizeof(float));
@@ -71,19 +65,31 @@ void on_pairs(const Arguments& x, F&& f) {
 
 void multiplication_gradient(const Arguments& x, bool outgoing) {
   on_pairs<TriangleMultiplicationWeights>(x, [&](auto z, auto dout, auto dz, const auto& p, const auto& d) {
-    require_multiple(p.size(p.a, 0), "the hidden width");
+    require_multiple(p.size(p.a, 0), STEP, "the hidden width");
     TriangleMultiplicationGradient(z, outgoing ? z.transposed() : z, p)(dout, dz, d);
   });
 }
 
 void attention_gradient(const Arguments& x, bool starting) {
   on_pairs<TriangleAttentionWeights>(x, [&](auto z, auto dout, auto dz, const auto& p, const auto& d) {
-    require_multiple(p.size(p.q, 0) / p.size(p.bias, 0), "the width of a head");
+    require_multiple(p.size(p.q, 0) / p.size(p.bias, 0), STEP, "the width of a head");
     if (starting)
       triangle_attention_gradient(z, p, dout, dz, d);
     else
       triangle_attention_gradient(z.transposed(), p, dout.transposed(), dz.transposed(), d);
   });
+}
+
+// Inputs q, k, v, gate and dout [n_sample][n][n_head * d]; the gradients of the first four are outputs from `output` on.
+template <class In>
+HeadsGradient heads_gradient(const Arguments& x, int output, i64 n_head) {
+  return {x.floats(In::q),           x.floats(In::k),
+          x.floats(In::v),           x.floats(In::gate),
+          x.floats(In::dout),        x.get<float>(output),
+          x.get<float>(output + 1),  x.get<float>(output + 2),
+          x.get<float>(output + 3),  x.ndims[In::q] == 2 ? 1 : x.size(In::q, 0),
+          x.size(In::q, -2),         n_head,
+          x.size(In::q, -1) / n_head};
 }
 
 }  // namespace
@@ -104,8 +110,8 @@ void RowTransitionGradient(const Arguments& x) {
   Following following(x, in::COUNT);
   const auto p = following.weights<TransitionWeights>();
   int output = following.outputs(1 + TransitionWeights::COUNT);
-  require_multiple(x.size(in::x, 2), "the width");
-  require_multiple(p.size(p.a, 0), "the hidden width");
+  require_multiple(x.size(in::x, 2), STEP, "the width");
+  require_multiple(p.size(p.a, 0), STEP, "the hidden width");
   row_transition_gradient(x.floats(in::x), x.floats(in::mask), x.size(in::x, 0), x.size(in::x, 1), x.size(in::x, 2), p,
                           x.floats(in::dout), x.get<float>(output),
                           weight_gradients<TransitionWeights>(x, in::COUNT, output + 1));
@@ -124,9 +130,9 @@ void GatedTransitionGradient(const Arguments& x) {
   using in = GatedTransitionGradientInputs;
   int output = Following(x, in::COUNT).outputs(4);
   i64 k = x.size(in::x, -1), hidden = x.size(in::weight_a, 0), m = x.size(in::weight_out, 0), n = x.rows(in::x);
-  require_multiple(k, "the width");
-  require_multiple(hidden, "the hidden width");
-  require_multiple(m, "the width of the output");
+  require_multiple(k, STEP, "the width");
+  require_multiple(hidden, STEP, "the hidden width");
+  require_multiple(m, STEP, "the width of the output");
   TransitionGradient transition(x.floats(in::weight_a), x.floats(in::weight_b), x.floats(in::weight_out), k, hidden, m);
   PerThread<TransitionGradient::Scratch> every(hidden);
   float* dx = x.get<float>(output);
@@ -154,25 +160,17 @@ void LayerNormGradient(const Arguments& x) {
 void TokenAttentionGradient(const Arguments& x) {
   using in = TokenAttentionGradientInputs;
   int output = Following(x, in::COUNT).outputs(5);
-  i64 n_head = x.size(in::bias, 0);
-  token_attention_gradient(
-      {x.floats(in::q), x.floats(in::k), x.floats(in::v), x.floats(in::gate), x.floats(in::dout), x.get<float>(output),
-       x.get<float>(output + 1), x.get<float>(output + 2), x.get<float>(output + 3),
-       x.ndims[in::q] == 2 ? 1 : x.size(in::q, 0), x.size(in::q, -2), n_head, x.size(in::q, -1) / n_head},
-      x.floats(in::bias), x.get<float>(output + 4));
+  token_attention_gradient(heads_gradient<in>(x, output, x.size(in::bias, 0)), x.floats(in::bias),
+                           x.get<float>(output + 4));
 }
 
 // As TokenAttentionGradient, for bias [n_window][n_head][n_query][n_key] and keys [n_window][n_key] int32.
 void WindowAttentionGradient(const Arguments& x) {
   using in = WindowAttentionGradientInputs;
   int output = Following(x, in::COUNT).outputs(5);
-  i64 n_head = x.size(in::bias, 1);
-  window_attention_gradient(
-      {x.floats(in::q), x.floats(in::k), x.floats(in::v), x.floats(in::gate), x.floats(in::dout), x.get<float>(output),
-       x.get<float>(output + 1), x.get<float>(output + 2), x.get<float>(output + 3),
-       x.ndims[in::q] == 2 ? 1 : x.size(in::q, 0), x.size(in::q, -2), n_head, x.size(in::q, -1) / n_head},
-      x.get<const std::int32_t>(in::keys), x.size(in::bias, 0), x.size(in::bias, 2), x.size(in::bias, 3),
-      x.floats(in::bias), x.get<float>(output + 4));
+  window_attention_gradient(heads_gradient<in>(x, output, x.size(in::bias, 1)), x.get<const std::int32_t>(in::keys),
+                            x.size(in::bias, 0), x.size(in::bias, 2), x.size(in::bias, 3), x.floats(in::bias),
+                            x.get<float>(output + 4));
 }
 
 // Positions x [n_sample][n_atom][3], true distances and the pairs that count [n_atom][n_atom] -> smooth lDDT of each

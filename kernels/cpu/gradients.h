@@ -16,12 +16,12 @@ class ThreadSum {
     for (int i = 0; i < count_; ++i) std::memset(parts_.of_thread(i).get(), 0, size * sizeof(float));
   }
   float* mine() { return parts_.mine().get(); }
-  // Writes, or adds, the whole to out, in the order of the threads. A null out is left alone.
-  void into(float* out, bool add = false) {
+  // Writes the whole to out, in the order of the threads. A null out is left alone.
+  void into(float* out) {
     if (!out) return;
 #pragma omp parallel for schedule(static)
     for (i64 i = 0; i < size_; ++i) {
-      float total = add ? out[i] : 0;
+      float total = 0;
       for (int t = 0; t < count_; ++t) total += parts_.of_thread(t)[i];
       out[i] = total;
     }
@@ -59,11 +59,10 @@ struct LinearGradient {
   void to_rows(const float* dy, i64 count, float* dx, bool add) const {
     gemm(count, k, m, dy, m, 1, back.data.get(), PANEL, back.stride, dx, k, add);
   }
-  // Adds dy^T x to the gradient of the weights. x rows so many floats apart.
-  void to_weights(const float* dy, i64 dy_row, const float* x, i64 x_row, i64 count) {
-    gemm(m, k, count, dy, 1, dy_row, x, x_row, PANEL, weight.mine(), k, true);
+  // Adds dy^T x to the gradient of the weights.
+  void to_weights(const float* dy, const float* x, i64 count) {
+    gemm(m, k, count, dy, 1, m, x, k, PANEL, weight.mine(), k, true);
   }
-  void to_weights(const float* dy, const float* x, i64 count) { to_weights(dy, m, x, k, count); }
 };
 
 // Layer norm over c channels with its gradients; weight and bias may be null, bias only where weight is not.

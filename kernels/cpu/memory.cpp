@@ -8,6 +8,11 @@
 #include <mutex>
 #include <vector>
 
+const bool poison_memory = [] {
+  const char* asked = std::getenv("PFOLD_POISON_MEMORY");
+  return asked && *asked == '1';
+}();
+
 namespace {
 
 constexpr std::size_t HUGE_PAGE = std::size_t(2) << 20;

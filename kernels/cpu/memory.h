@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <new>
 #include <tuple>
@@ -19,6 +20,8 @@ using Int = std::integral_constant<int, N>;
 constexpr std::size_t LARGE = std::size_t(8) << 20;
 void* take_block(std::size_t& bytes);
 void return_block(void* data, std::size_t bytes);
+// Whether new buffers are filled with NaN, so that what reads them unwritten shows: PFOLD_POISON_MEMORY=1, of tests.
+extern const bool poison_memory;
 
 // Uninitialised array.
 template <class T>
@@ -28,6 +31,7 @@ class Buffer {
     bool large = bytes_ >= LARGE;
     data_ = static_cast<T*>(large ? take_block(bytes_) : std::aligned_alloc(64, bytes_));
     if (!data_) throw std::bad_alloc();
+    if (poison_memory) std::memset(static_cast<void*>(data_), 0xff, bytes_);
   }
   ~Buffer() {
     if (bytes_ >= LARGE)

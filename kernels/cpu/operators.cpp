@@ -27,11 +27,6 @@ void by_type(const Arguments& x, int i, F&& f) {
     f(float{});
 }
 
-// Vectors and panels must come out even; the published models' widths all do.
-void require_multiple(i64 width, i64 step, const char* what) {
-  if (width % step) throw std::invalid_argument(std::string(what) + " is no multiple of " + std::to_string(step));
-}
-constexpr i64 STEP = 16;
 // Fewer targets than this for each thread are worked on by all threads, one after another.
 constexpr i64 TARGETS_PER_THREAD = 4;
 

@@ -11,6 +11,7 @@ import numpy as np
 from Bio.Align import PairwiseAligner
 
 from pfold.errors import InputError
+from pfold.targets.formats.structure_file import load_structure
 
 # Assignments of equal chains that are tried, one after another.
 _MAX_ASSIGNMENTS = 5040
@@ -33,12 +34,11 @@ class Chain:
 class Pair:
     """The atoms that a prediction and a known structure both have, in the same order.
 
-    plddt [n_residue]: of each residue of `residue`, the number of which every atom has.
+    res_id of `known` counts the residues of both, from 0; plddt [n_residue] is theirs.
     """
 
     known: struc.AtomArray
     predicted: np.ndarray
-    residue: np.ndarray
     plddt: np.ndarray
     n_known_residue: int
 
@@ -50,15 +50,11 @@ class Pair:
 
 def read_chains(path: Path) -> list[Chain]:
     """The polymer chains of a structure's first model. Raises InputError for a file that has none."""
-    try:
-        structure = gemmi.read_structure(str(path))
-    except (RuntimeError, ValueError) as error:
-        raise InputError(f"{path}: the structure can't be read ({error})") from None
-    structure.setup_entities()
+    structure = load_structure(path)
     structure.remove_alternative_conformations()
     structure.remove_hydrogens()
     chains = []
-    for chain in structure[0] if len(structure) else ():
+    for chain in structure[0]:
         polymer = chain.get_polymer()
         if len(polymer) == 0:
             continue
@@ -139,4 +135,4 @@ def _pair(assignment: _Assignment, n_known_residue: int) -> Pair | None:
     array = struc.AtomArray(len(known))
     array.coord, array.atom_name = np.array(known, np.float32), np.array(names)
     array.chain_id, array.res_id = np.array(chain_ids), np.array(residue)
-    return Pair(array, np.array(predicted, np.float32), np.array(residue), np.array(plddt), n_known_residue)
+    return Pair(array, np.array(predicted, np.float32), np.array(plddt), n_known_residue)

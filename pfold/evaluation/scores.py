@@ -33,8 +33,7 @@ def score(pair: Pair) -> Scores:
     ca = pair.ca
     known, predicted = pair.known[ca], pair.predicted[ca]
     moved, _ = struc.superimpose(known.coord, predicted)
-    # Residues of the pair are 0, 1, ... in order: biotite's order too.
-    by_residue = np.asarray(struc.lddt(pair.known, pair.predicted, aggregation=pair.residue))
+    by_residue = np.asarray(struc.lddt(pair.known, pair.predicted, aggregation=pair.known.res_id))
     return Scores(
         n_residue=len(pair.plddt),
         lddt=float(struc.lddt(pair.known, pair.predicted)),

@@ -11,11 +11,11 @@ from pfold.errors import InputError, PfoldError
 from pfold.evaluation.pairing import pair_structures
 from pfold.evaluation.scores import score
 from pfold.files import read_table, write_text
+from pfold.targets.read import STRUCTURE_SUFFIXES
 
 logger = logging.getLogger(__name__)
 
 EVALUATION, CALIBRATION = "evaluation.csv", "calibration.csv"
-_SUFFIXES = (".cif", ".cif.gz", ".pdb", ".pdb.gz", ".ent", ".ent.gz")
 _DIGITS = {"lddt": 4, "lddt_ca": 4, "tm_score": 4, "gdt_ts": 4, "gdt_ha": 4, "rmsd_ca": 2}
 # Edges of the bins of pLDDT in the table of calibration.
 _BINS = np.arange(0, 101, 10)
@@ -56,7 +56,8 @@ def evaluate(results: Path, truth: Path) -> pd.DataFrame:
 
 def known_structure(truth: Path, name: str) -> Path | None:
     """The structure file of a target in a folder, by its name."""
-    return next((path for suffix in _SUFFIXES if (path := truth / f"{name}{suffix}").is_file()), None)
+    files = (truth / f"{name}{suffix}{packed}" for suffix in STRUCTURE_SUFFIXES for packed in ("", ".gz"))
+    return next((path for path in files if path.is_file()), None)
 
 
 def calibration(residues: np.ndarray) -> pd.DataFrame:

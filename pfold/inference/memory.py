@@ -26,7 +26,6 @@ MSA_COPIES = 4
 # Share of the pairs that triangle multiplication holds beside its product (operands of 32 of 128 channels).
 TRIANGLE_OPERANDS = 64
 N_BINS = 64
-TOKEN_HEADS = 16
 # More targets than this in a pass win nothing; more tokens than this are enough for any device.
 MAX_TARGETS = 16
 MAX_TOKENS = 1024
@@ -97,16 +96,16 @@ def predicted_memory(model: ModelSettings, dtype: str, sizes: Sizes, chunks: Chu
     rows = padded_rows(min(sizes.n_msa, model.max_msa_rows)) * float(n_target * sizes.n_token)
     base = RUNTIME + _weight_bytes(model) + pairs * PAIR_FEATURES
     # Operators work on one target after another, or on four at most where there are many (kernels/cpu/operators.cpp).
-    operators = (z + pairs * (TRIANGLE_OPERANDS * width + 4 * TOKEN_HEADS)) * min(n_target, 4) / n_target
+    operators = (z + pairs * (TRIANGLE_OPERANDS * width + 4 * model.n_head)) * min(n_target, 4) / n_target
 
     trunk = z + MSA_COPIES * rows * model.c_m * 4 + rows * model.c_m * width
     together = -(-sizes.n_sample // chunks.samples)
     atoms = float(n_target * sizes.n_atom) * ATOM_BYTES * (1 + 0.1 * (together - 1))
-    biases = pairs * model.n_diffusion_block * TOKEN_HEADS * width
-    diffusion = z + biases + pairs * TOKEN_HEADS * 4 + atoms
+    biases = pairs * model.n_diffusion_block * model.n_head * width
+    diffusion = z + biases + pairs * model.n_head * 4 + atoms
     whole_logits = 2 * pairs * N_BINS * 4
     logits = whole_logits / chunks.rows
-    confidence = 2 * z + 2 * pairs * TOKEN_HEADS * 4 + logits
+    confidence = 2 * z + 2 * pairs * model.n_head * 4 + logits
     # Measured: of a second copy's worth of logits, blocks save only half.
     copies = (logits + whole_logits) / 2
     return MemoryPlan(

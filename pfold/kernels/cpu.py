@@ -31,7 +31,8 @@ def identity() -> str:
     return str(LIBRARY)
 
 
-def _first(*inputs: Any) -> Any:
+def first(*inputs: Any) -> Any:
+    """Shape or type of an output: the first input's."""
     return inputs[0]
 
 
@@ -188,7 +189,7 @@ _DISTANCE_EMBEDDING = entries(
     bins="linear_no_bias_d.weight",
     distance="linear_no_bias_d_wo_onehot.weight",
 )
-_confidence_pairs = operator("ConfidencePairs", "z mask of_i of_j x", "DistanceEmbedding", _first, _first)
+_confidence_pairs = operator("ConfidencePairs", "z mask of_i of_j x", "DistanceEmbedding", first, first)
 
 
 def confidence_pairs(p: Params, z: Tensor, mask: Tensor, of_i: Tensor, of_j: Tensor, x: Tensor) -> Tensor:
@@ -276,8 +277,8 @@ def diffusion_pairs(
     return _diffusion_pairs(z, mask, *_relative_position(f), *weights)
 
 
-_token_attention = operator("TokenAttention", "q k v gate bias mask block", "", _first, _first)
-_window_attention = operator("WindowAttention", "q k v gate keys bias", "", _first, _first)
+_token_attention = operator("TokenAttention", "q k v gate bias mask block", "", first, first)
+_window_attention = operator("WindowAttention", "q k v gate keys bias", "", first, first)
 
 
 def token_attention(
@@ -292,19 +293,21 @@ def window_attention(q: Tensor, k: Tensor, v: Tensor, gate: Tensor, keys: Tensor
     return _window_attention(q, k, v, gate, keys, bias)
 
 
-def _affine_shape(x: Shape, weight: Shape, bias: Shape) -> list[int]:
+def affine_shape(x: Shape, weight: Shape, bias: Shape) -> list[int]:
+    """Shape of what an affine layer gives."""
     return [*x[:-1], weight[0]]
 
 
-def _transition_shape(x: Shape, weight_a: Shape, weight_b: Shape, weight_out: Shape) -> list[int]:
+def transition_shape(x: Shape, weight_a: Shape, weight_b: Shape, weight_out: Shape) -> list[int]:
+    """Shape of what a gated transition gives."""
     return [*x[:-1], weight_out[0]]
 
 
-_affine = operator("Affine", "x weight bias", "", _affine_shape, _first)
-_gated_transition = operator("GatedTransition", "x weight_a weight_b weight_out", "", _transition_shape, _first)
-_layer_norm = operator("LayerNorm", "x", "Norm", _first, _first)
-_adaptive_norm = operator("AdaptiveNorm", "a scale shift", "", _first, _first)
-_gated_sum = operator("GatedSum", "a gate x", "", _first, _first)
+_affine = operator("Affine", "x weight bias", "", affine_shape, first)
+_gated_transition = operator("GatedTransition", "x weight_a weight_b weight_out", "", transition_shape, first)
+_layer_norm = operator("LayerNorm", "x", "Norm", first, first)
+_adaptive_norm = operator("AdaptiveNorm", "a scale shift", "", first, first)
+_gated_sum = operator("GatedSum", "a gate x", "", first, first)
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

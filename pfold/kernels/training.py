@@ -24,20 +24,17 @@ diffusion_pairs = reference.diffusion_pairs
 outer_product_mean = reference.outer_product_mean
 pair_weighted_averaging = reference.pair_weighted_averaging
 relative_position_encoding = reference.relative_position_encoding
+adaptive_norm, gated_sum = reference.adaptive_norm, reference.gated_sum
+finish_updates, identity = reference.finish_updates, cpu.identity
 
 
-def identity() -> str:
-    """The library's name, which holds a digest of its sources."""
-    return cpu.identity()
+def _float32s(count: int) -> Callable[..., tuple[Any, ...]]:
+    """Types of an operator's outputs."""
 
+    def types(*_: Any) -> tuple[Any, ...]:
+        return (ms.float32,) * count
 
-def finish_updates(z: Tensor) -> Tensor:
-    """See `pfold.kernels`."""
-    return z
-
-
-def _first(*inputs: Any) -> Any:
-    return inputs[0]
+    return types
 
 
 def _gradient(name: str, inputs: str, weights: str, of: tuple[int, ...]) -> ops.Custom:
@@ -46,10 +43,7 @@ def _gradient(name: str, inputs: str, weights: str, of: tuple[int, ...]) -> ops.
     def shapes(*given: Shape) -> tuple[list[int], ...]:
         return tuple(list(given[i]) for i in of)
 
-    def types(*_: Any) -> tuple[Any, ...]:
-        return (ms.float32,) * len(of)
-
-    return operator(f"{name}Gradient", inputs, weights, shapes, types)
+    return operator(f"{name}Gradient", inputs, weights, shapes, _float32s(len(of)))
 
 
 def _or_zero(gradient: Tensor, x: Tensor) -> Tensor:
@@ -67,7 +61,7 @@ def _joined(found: tuple[Tensor, ...], mask: Tensor, weights: tuple[Tensor, ...]
 
 def _copying(name: str, inputs: str, weights: str, bprop: Callable[..., Any]) -> ops.Custom:
     """An operator that changes its first input, on a copy of it."""
-    return operator(f"{name}Copy", inputs, weights, _first, _first, bprop)
+    return operator(f"{name}Copy", inputs, weights, cpu.first, cpu.first, bprop)
 
 
 # MindSpore counts the arguments of a derivative: they can't be gathered by "*".
@@ -132,11 +126,7 @@ def _affine_gradient_shapes(x: Shape, weight: Shape, dout: Shape) -> tuple[list[
     return list(x), list(weight), [weight[0]]
 
 
-def _three_float32(*_: Any) -> tuple[Any, Any, Any]:
-    return ms.float32, ms.float32, ms.float32
-
-
-_affine_gradient = operator("AffineGradient", "x weight dout", "", _affine_gradient_shapes, _three_float32)
+_affine_gradient = operator("AffineGradient", "x weight dout", "", _affine_gradient_shapes, _float32s(3))
 
 
 def _affine_bprop(x: Tensor, weight: Tensor, bias: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor, ...]:
@@ -144,11 +134,7 @@ def _affine_bprop(x: Tensor, weight: Tensor, bias: Tensor, out: Tensor, dout: Te
     return dx, dweight, _or_zero(dbias, bias)
 
 
-def _affine_shape(x: Shape, weight: Shape, bias: Shape) -> list[int]:
-    return [*x[:-1], weight[0]]
-
-
-_affine = operator("Affine", "x weight bias", "", _affine_shape, _first, _affine_bprop)
+_affine = operator("Affine", "x weight bias", "", cpu.affine_shape, cpu.first, _affine_bprop)
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -164,7 +150,7 @@ def _layer_norm_bprop(x: Tensor, weight: Tensor, bias: Tensor, out: Tensor, dout
     return dx, _or_zero(dweight, weight), _or_zero(dbias, bias)
 
 
-_layer_norm = operator("LayerNorm", "x", "Norm", _first, _first, _layer_norm_bprop)
+_layer_norm = operator("LayerNorm", "x", "Norm", cpu.first, cpu.first, _layer_norm_bprop)
 
 
 def layer_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
@@ -181,12 +167,8 @@ def _transition_bprop(
     return _transition_gradient(x, a, b, project, dout)
 
 
-def _transition_shape(x: Shape, a: Shape, b: Shape, project: Shape) -> list[int]:
-    return [*x[:-1], project[0]]
-
-
 _gated_transition = operator(
-    "GatedTransition", "x weight_a weight_b weight_out", "", _transition_shape, _first, _transition_bprop
+    "GatedTransition", "x weight_a weight_b weight_out", "", cpu.transition_shape, cpu.first, _transition_bprop
 )
 
 
@@ -209,8 +191,8 @@ def _window_bprop(q, k, v, gate, keys, bias, out, dout):  # type: ignore[no-unty
     return dq, dk, dv, dgate, ops.zeros_like(keys), dbias
 
 
-_token_attention = operator("TokenAttention", "q k v gate bias mask block", "", _first, _first, _token_bprop)
-_window_attention = operator("WindowAttention", "q k v gate keys bias", "", _first, _first, _window_bprop)
+_token_attention = operator("TokenAttention", "q k v gate bias mask block", "", cpu.first, cpu.first, _token_bprop)
+_window_attention = operator("WindowAttention", "q k v gate keys bias", "", cpu.first, cpu.first, _window_bprop)
 
 
 def token_attention(
@@ -268,10 +250,6 @@ def condition_pairs(p: Params, f: Params, z: Tensor) -> Tensor:
     return row_transition(p["transition_z2"], row_transition(p["transition_z1"], h, mask), mask)
 
 
-adaptive_norm = reference.adaptive_norm
-gated_sum = reference.gated_sum
-
-
 def _smooth_lddt_bprop(x, distance, mask, out, dout):  # type: ignore[no-untyped-def]
     to_x = out[1] * ops.tile(dout[0].reshape((-1, 1, 1)), (1, x.shape[1], 3))
     return to_x, ops.zeros_like(distance), ops.zeros_like(mask)
@@ -281,11 +259,7 @@ def _smooth_lddt_shapes(x: Shape, distance: Shape, mask: Shape) -> tuple[list[in
     return [x[0]], list(x)
 
 
-def _two_float32(*_: Any) -> tuple[Any, Any]:
-    return ms.float32, ms.float32
-
-
-_smooth_lddt = operator("SmoothLddt", "x distance mask", "", _smooth_lddt_shapes, _two_float32, _smooth_lddt_bprop)
+_smooth_lddt = operator("SmoothLddt", "x distance mask", "", _smooth_lddt_shapes, _float32s(2), _smooth_lddt_bprop)
 
 
 def smooth_lddt(x: Tensor, distance: Tensor, mask: Tensor) -> Tensor:

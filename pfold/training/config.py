@@ -10,10 +10,9 @@ from typing import Any
 
 import yaml
 
-from pfold.config_file import merge_keys
-from pfold.config_schema import checked
+from pfold.config_file import merge_keys, read_keys
+from pfold.config_schema import checked, with_defaults
 from pfold.errors import ConfigError
-from pfold.strict_yaml import load_yaml
 from pfold.training.data.crop import CropSettings
 from pfold.training.data.sets import StructureSet
 from pfold.training.optimizer import OptimizerSettings
@@ -80,15 +79,7 @@ def train_schema() -> dict[str, Any]:
 
 def load_train_config(path: Path) -> TrainConfig:
     """Read a configuration; its paths are relative to it. Raises ConfigError naming the file and the key."""
-    try:
-        raw = load_yaml(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"{path}: the configuration can't be read ({error.strerror})") from None
-    except ValueError as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from None
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: not a configuration: expected keys and values, such as results: training")
-    return parse_train_config(raw, path.parent, str(path))
+    return parse_train_config(read_keys(path, "results: training"), path.parent, str(path))
 
 
 def parse_train_config(raw: Mapping[str, Any], folder: Path, source: str) -> TrainConfig:
@@ -152,8 +143,7 @@ def _step_settings(value: Mapping[str, Any]) -> StepSettings:
 
 
 def _set(keys: Mapping[str, Any], folder: Path, source: str) -> StructureSet:
-    defaults = train_schema()["properties"]["data"]["properties"]["train"]["items"]["properties"]
-    filled = {key: keys.get(key, rule.get("default")) for key, rule in defaults.items()}
+    filled = with_defaults(keys, train_schema()["properties"]["data"]["properties"]["train"]["items"])
     filled["structures"] = folder / Path(filled["structures"]).expanduser()
     filled["table"] = folder / Path(filled["table"]).expanduser() if filled["table"] else None
     try:

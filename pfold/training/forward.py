@@ -170,7 +170,7 @@ class TrainingPass:
     ) -> np.ndarray:
         """The denoised diffusion batch [S, A, 3] (Å), its losses and their gradients to begin with."""
         names, tape = self.names, self.tape
-        z_cond, token_pairs = tape.run(segments.condition_pairs_segment, names.condition_pairs, self.f, z)
+        z_cond, token_pairs = tape.run(segments.condition_pairs, names.condition_pairs, self.f, z)
         biases = [tape.run(segments.pair_bias, p, self.mask, z_cond)[0] for p in names.biases]
         single, atoms, *atom_biases = tape.run(
             segments.prepare_atoms, names.prepare_atoms, self.f, s_inputs, s, token_pairs

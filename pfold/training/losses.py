@@ -10,16 +10,6 @@ from pfold import kernels
 from pfold.model.primitives import Params
 
 # The published weights of the first stage; later stages and fine-tuning change some (`pfold.training.config`).
-LOSSES = (
-    "smooth_lddt_loss",
-    "bond_loss",
-    "mse_loss",
-    "distogram_loss",
-    "plddt_loss",
-    "pde_loss",
-    "resolved_loss",
-    "pae_loss",
-)
 LOSS_WEIGHTS = {
     "smooth_lddt_loss": 4.0,
     "bond_loss": 0.0,

@@ -118,8 +118,3 @@ def _values(x: Sequence[Variable]) -> tuple[Tensor, ...]:
 
 def _gradient_of(variable: Variable) -> Tensor:
     return ms.ops.zeros_like(variable.value) if variable.gradient is None else variable.gradient
-
-
-def constants(variables: Sequence[Variable]) -> tuple[Variable, ...]:
-    """The same values, through which no gradient flows back."""
-    return tuple(Variable(v.value) for v in variables)

@@ -114,7 +114,7 @@ MODELS: dict[str, ModelSettings] = {
 }
 
 
-# A small architecture of the same code, trained on two cores on known structures of short chains (docs/demo_model.md).
+# A small architecture of the same code, to be trained on two cores on short chains; it has no published weights.
 DEMO = ModelSettings(
     name="pfold_demo",
     n_msa_block=1,

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import gemmi
 import numpy as np
 import pytest
 
@@ -94,3 +95,31 @@ def test_a_bad_file_is_named_and_left_out(short, tmp_path, caplog):
         read_example(tmp_path / "broken.cif", use_msa=False)
     with pytest.raises(ConfigError, match="no structure is left"):
         read_set(dataclasses.replace(short, structures=tmp_path, table=None, min_tokens=200), use_msa=False)
+
+
+def test_an_assembly_of_two_copies_has_both(short, tmp_path):
+    structure = gemmi.read_structure(str(short.structures / "2JOF_A.cif.gz"))
+    structure.setup_entities()
+    assembly, generator = gemmi.Assembly("1"), gemmi.Assembly.Gen()
+    generator.subchains = [span.subchain_id() for chain in structure[0] for span in chain.subchains()]
+    for shift in (0.0, 30.0):
+        operator = gemmi.Assembly.Operator()
+        operator.transform = gemmi.Transform(gemmi.Mat33(), gemmi.Vec3(shift, 0, 0))
+        generator.operators.append(operator)
+    assembly.generators.append(generator)
+    structure.assemblies.append(assembly)
+    structure.make_mmcif_document().write_file(str(tmp_path / "twice.cif"))
+    once = read_example(short.structures / "2JOF_A.cif.gz", use_msa=False)
+    twice = read_example(tmp_path / "twice.cif", use_msa=False)
+    assert twice.kinds == ("protein", "protein")
+    assert [entity.count for entity in twice.target.entities] == [2]
+    assert twice.truth.mask.sum() == 2 * once.truth.mask.sum()
+    first, second = np.split(twice.truth.coordinate, 2)
+    assert np.abs(second - first - [30, 0, 0]).max() < 1e-2
+
+
+@pytest.mark.parametrize("content", [b"\x1f\x8b damaged", b"\xff\xfe\x00", b"", b"data_a\n"])
+def test_files_of_every_kind_of_damage_are_named(tmp_path, content):
+    (tmp_path / "odd.cif").write_bytes(content)
+    with pytest.raises(InputError, match=r"odd\.cif: "):
+        read_example(tmp_path / "odd.cif", use_msa=False)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pfold.training.losses import LOSSES
+from pfold.training.losses import LOSS_WEIGHTS
 from tests.training.conftest import training_golden
 
 pytestmark = pytest.mark.shared
@@ -24,7 +24,7 @@ def case(request):
 
 def test_losses(case):
     name, golden, out = case
-    assert set(out["losses"]) == set(LOSSES)
+    assert set(out["losses"]) == set(LOSS_WEIGHTS)
     for loss, value in out["losses"].items():
         tolerance = INEXACT_LOSSES[name].get(loss, LOSS_TOLERANCE)
         assert value == pytest.approx(float(golden.arrays[f"loss_{loss}"]), rel=tolerance), loss

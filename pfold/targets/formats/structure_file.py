@@ -6,6 +6,7 @@ from pathlib import Path
 import gemmi
 
 from pfold.errors import InputError
+from pfold.files import read_unpacked
 from pfold.targets.formats.fields import Draft, file_target_name, with_chain_ids
 from pfold.targets.types import DNA, ION, LIGAND, PROTEIN, RNA, AtomRef, Bond, Entity, Modification, Target, chain_ids
 
@@ -29,7 +30,21 @@ def read_structure_file(content: str, path: Path) -> Target:
     The target is named after the file. Chain ids are the file's subchains (label_asym_id). Raises InputError for a file
     that can't be read or holds a polymer that pfold can't fold.
     """
-    structure = _parse(content, path)
+    return structure_target(parse_structure(content, path), path)
+
+
+def load_structure(path: Path) -> gemmi.Structure:
+    """Read a PDB or mmCIF file, plain or .gz. Raises InputError, naming the file, for one that can't be read."""
+    try:
+        return parse_structure(read_unpacked(path).decode("utf-8-sig"), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: the structure can't be read ({error})") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def structure_target(structure: gemmi.Structure, path: Path) -> Target:
+    """What `read_structure_file` returns, of a structure that was parsed already."""
     name = file_target_name(path)
     drafts: dict[tuple[object, ...], Draft] = {}
     for chain in structure[0]:
@@ -47,7 +62,8 @@ def read_structure_file(content: str, path: Path) -> Target:
     return Target(name, entities, f'{path}, record 1 ("{name}")', bonds=tuple(_bonds(structure, entities)))
 
 
-def _parse(content: str, path: Path) -> gemmi.Structure:
+def parse_structure(content: str, path: Path) -> gemmi.Structure:
+    """A PDB or mmCIF file's text, by the file's name. Raises InputError where it can't be read or has no model."""
     try:
         if path.name.removesuffix(".gz").lower().endswith((".pdb", ".ent")):
             structure = _read_pdb(content)

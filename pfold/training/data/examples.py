@@ -1,7 +1,6 @@
 """A structure file as a training example: its features, and where its atoms are."""
 
 import datetime
-import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,12 @@ from pfold.errors import InputError
 from pfold.features.featurize import assemble
 from pfold.features.schema import Features
 from pfold.features.tokens import Tokens, tokenize
-from pfold.targets.formats.structure_file import read_structure_file
+from pfold.targets.formats.structure_file import load_structure, structure_target
+from pfold.targets.read import STRUCTURE_SUFFIXES
 from pfold.targets.types import LIGAND, Target
 from pfold.training.labels import Truth
 
-# Endings of structure files, each also with .gz.
-SUFFIXES = (".cif", ".mmcif", ".pdb", ".ent")
+_DATE = "_pdbx_database_status.recvd_initial_deposition_date"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +44,7 @@ class Example:
 
 def structure_files(folder: Path) -> list[Path]:
     """The structure files below a folder, by name."""
-    return sorted(path for path in folder.rglob("*") if path.name.removesuffix(".gz").endswith(SUFFIXES))
+    return sorted(path for path in folder.rglob("*") if path.name.removesuffix(".gz").endswith(STRUCTURE_SUFFIXES))
 
 
 def read_example(path: Path, *, use_msa: bool, resolution: float | None = None) -> Example:
@@ -54,15 +53,10 @@ def read_example(path: Path, *, use_msa: bool, resolution: float | None = None) 
     resolution: to assume (Å) where the file has none; without it such a structure teaches no confidence. Raises
     InputError for a file that can't be read, holds what pfold can't fold, or has no resolved atom.
     """
-    content = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
+    structure = load_structure(path)
+    _take_first_assembly(structure)
     try:
-        structure = gemmi.read_structure_string(content, format=gemmi.CoorFormat.Detect)
-    except (RuntimeError, ValueError) as error:
-        raise InputError(f"{path}: the structure can't be read ({error})") from None
-    structure.setup_entities()
-    content, structure = _first_assembly(content, structure)
-    try:
-        target = read_structure_file(content, path)
+        target = structure_target(structure, path)
         tokens = tokenize(target)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
@@ -77,17 +71,15 @@ def read_example(path: Path, *, use_msa: bool, resolution: float | None = None) 
     return Example(target.name, target, features, truth, chain, tuple(c.kind for c in chains), _date(structure))
 
 
-def _first_assembly(content: str, structure: gemmi.Structure) -> tuple[str, gemmi.Structure]:
-    """The file's assembly 1; where it is the file itself, or there is none, nothing changes."""
+def _take_first_assembly(structure: gemmi.Structure) -> None:
+    """Make of a structure its assembly 1; where it is that, or names none, nothing changes."""
     if not structure.assemblies:
-        return content, structure
+        return
     transforms = [operator.transform for g in structure.assemblies[0].generators for operator in g.operators]
     if len(transforms) == 1 and transforms[0].is_identity():
-        return content, structure
-    how = gemmi.HowToNameCopiedChain.Short
-    structure.transform_to_assembly(structure.assemblies[0].name, how)
+        return
+    structure.transform_to_assembly(structure.assemblies[0].name, gemmi.HowToNameCopiedChain.Short)
     structure.setup_entities()
-    return structure.make_mmcif_document().as_string(), structure
 
 
 def _positions(structure: gemmi.Structure, tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
@@ -131,7 +123,4 @@ def _ligand_bonds(tokens: Tokens, mask: np.ndarray) -> np.ndarray:
 
 
 def _date(structure: gemmi.Structure) -> datetime.date | None:
-    for key in ("_pdbx_database_status.recvd_initial_deposition_date",):
-        if key in structure.info:
-            return datetime.date.fromisoformat(structure.info[key])
-    return None
+    return datetime.date.fromisoformat(structure.info[_DATE]) if _DATE in structure.info else None
