@@ -17,7 +17,8 @@ from pfold.errors import ConfigError
 from pfold.msa.settings import SearchSettings
 from pfold.targets.pair_settings import PairSettings
 from pfold.templates.settings import TemplateSettings
-from pfold.weights.published import AUTO, UNTRAINED, ModelSettings, model_settings
+from pfold.weights.published import AUTO, DEMO, UNTRAINED, ModelSettings, model_settings
+from pfold.weights.remarks import DEMONSTRATION, PUBLISHED, weights_remark
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,16 @@ class RunConfig:
     """The configuration as it was given, paths relative to the working directory."""
 
     @property
-    def untrained(self) -> bool:
-        """Whether any weights are stand-ins, so that results are no predictions."""
-        return self.weights == UNTRAINED or (bool(self.model.esm) and self.esm_weights == UNTRAINED)
+    def weights_kind(self) -> str:
+        """What kind the weights are: UNTRAINED where any are stand-ins, DEMONSTRATION, or PUBLISHED."""
+        if self.weights == UNTRAINED or (self.model.esm and self.esm_weights == UNTRAINED):
+            return UNTRAINED
+        return DEMONSTRATION if self.model.name == DEMO.name else PUBLISHED
+
+    @property
+    def remark(self) -> str:
+        """What every product says where it is no prediction; "" where it is one."""
+        return weights_remark(self.weights_kind)
 
     def sampling(self) -> dict[str, Any]:
         """The settings of a prediction that are part of a result's identity."""

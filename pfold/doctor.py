@@ -103,8 +103,8 @@ def _files(paths: list[Path]) -> Iterator[str]:
 
 
 def _weights(config: RunConfig) -> Iterator[str]:
-    if config.untrained:
-        yield "UNTRAINED: for tests only, what is folded is no prediction"
+    if config.remark:
+        yield config.remark
     for path in weights_files(config):
         yield str(path)
 

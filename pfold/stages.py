@@ -36,7 +36,6 @@ from pfold.report.page import write_report
 from pfold.report.prediction import read_prediction
 from pfold.report.status import format_status, run_progress
 from pfold.report.tables import best_results, check_failures, summarise, write_tables
-from pfold.results.structure import UNTRAINED_REMARK
 from pfold.run.clean import Leftover, find_leftovers, remove_leftovers
 from pfold.run.failures import FailureStore
 from pfold.run.identity import check_databases, require_planned, run_identity, searched_alignment, weights_files
@@ -352,8 +351,8 @@ def _run_stages(config: RunConfig, cpus: int) -> None:
             left.append(str(error))
     for line in best_results(run_summary(config, cpus)):
         logger.info("%s", line)
-    if config.untrained:
-        logger.warning("%s", UNTRAINED_REMARK)
+    if config.remark:
+        logger.warning("%s", config.remark)
     logger.info("results: %s", paths.summary.with_suffix(".csv"))
     if no_search:
         logger.warning("%s", NO_SEARCH)

@@ -21,9 +21,8 @@ from pfold.files import atomic_file
 from pfold.report.tables import finished_samples
 from pfold.results.confidences import COMPACT, JSON, confidences_file, read_confidences, write_confidences
 from pfold.results.layout import CONFIDENCES, SUMMARY, best_prefix, best_structure
-from pfold.results.structure import UNTRAINED_REMARK
 from pfold.run.paths import RunPaths
-from pfold.weights.published import UNTRAINED
+from pfold.weights.remarks import weights_remark
 
 logger = logging.getLogger(__name__)
 
@@ -36,11 +35,16 @@ _ATOM_NUMBERS |= dict.fromkeys(("Cartn_x", "Cartn_y", "Cartn_z", "occupancy", "B
 
 @dataclass(frozen=True)
 class Finished:
-    """A target that is done: its name and result folder, and whether it was folded with untrained weights."""
+    """A target that is done: its name and result folder, and the kind of weights it was folded with."""
 
     name: str
     folder: Path
-    untrained: bool
+    weights: str
+
+    @property
+    def remark(self) -> str:
+        """What is to be said of the weights; "" for published ones."""
+        return weights_remark(self.weights)
 
     @property
     def structure(self) -> Path:
@@ -74,7 +78,7 @@ def finished_targets(results: Path, names: Sequence[str] = ()) -> list[Finished]
     """
     predictions = RunPaths(results).predictions
     rows = finished_samples(results, names).to_dict("records")
-    finished = [Finished(row["name"], predictions / row["folder"], row["weights"] == UNTRAINED) for row in rows]
+    finished = [Finished(row["name"], predictions / row["folder"], row["weights"]) for row in rows]
     for target in finished:
         if not target.structure.is_file():
             raise InputError(f"{target.name}: {target.structure} is gone; run again, which folds it anew")
@@ -108,8 +112,8 @@ def _write_pdb(target: Finished, path: Path) -> None:
             "use mmcif or bcif"
         )
     structure.shorten_chain_names()
-    if target.untrained:
-        structure.raw_remarks = [f"REMARK 999 {line}" for line in textwrap.wrap(UNTRAINED_REMARK, 68)]
+    if target.remark:
+        structure.raw_remarks = [f"REMARK 999 {line}" for line in textwrap.wrap(target.remark, 68)]
     structure.write_pdb(str(path))
 
 
@@ -140,7 +144,7 @@ def _write_fasta(finished: list[Finished], results: Path, output: Path) -> list[
     """The sequences of all polymers, with the mean pLDDT of their residues in the header."""
     with atomic_file(output / SEQUENCES) as temporary, temporary.open("w") as file:
         for target in finished:
-            remark = f" {UNTRAINED_REMARK}" if target.untrained else ""
+            remark = f" {target.remark}" if target.remark else ""
             structure = gemmi.read_structure(str(target.structure))
             for chain in structure[0]:
                 polymer = chain.get_polymer()
@@ -169,10 +173,10 @@ def _write_zip(finished: list[Finished], results: Path, output: Path) -> list[Pa
 
 
 def _write_foldcomp(finished: list[Finished], results: Path, output: Path) -> list[Path]:
-    """All chains of proteins as a Foldcomp database. Raises InputError for untrained weights, as it can't name them."""
-    if any(target.untrained for target in finished):
+    """All chains of proteins as a Foldcomp database. Raises InputError for weights that it would have to name."""
+    if any(target.remark for target in finished):
         raise InputError(
-            f"{results}: made with untrained weights, which a Foldcomp database has no place to say; use mmcif"
+            f"{results}: made with {finished[0].weights} weights, which a Foldcomp database can't say; use mmcif"
         )
     structures = ((target.folder.name, gemmi.read_structure(str(target.structure))) for target in finished)
     chains = (chain for name, structure in structures for chain in protein_chains(name, structure))

@@ -14,7 +14,7 @@ from pfold.inference import graphs
 from pfold.inference.forward import ForwardPass
 from pfold.inference.memory import WHOLE, Chunks
 from pfold.inference.noise import check_noise, make_noise
-from pfold.inference.params import place_params
+from pfold.inference.params import ModelParams, place_params
 from pfold.inference.recorder import StageRecorder, keep_nothing
 from pfold.weights.load import load_weights
 from pfold.weights.published import ModelSettings, model_settings
@@ -43,15 +43,14 @@ def load_model(name: str, weights: Weights = None, dtype: str = "float32") -> "M
             'dtype "bfloat16" needs the fused operators or an Ascend NPU; MindSpore\'s own operators for CPUs lack it. '
             'Install a C++ compiler (g++), or use "float32"'
         )
-    return Model(settings, load_weights(settings, weights), dtype)
+    return Model(settings, place_params(settings, load_weights(settings, weights), dtype), dtype)
 
 
 class Model:
     """A published model with its weights on the device; compiled graphs are kept between predictions."""
 
-    def __init__(self, settings: ModelSettings, weights: Mapping[str, np.ndarray], dtype: str = "float32") -> None:
-        self.settings, self.dtype = settings, dtype
-        self.params = place_params(settings, weights, dtype)
+    def __init__(self, settings: ModelSettings, params: ModelParams, dtype: str = "float32") -> None:
+        self.settings, self.params, self.dtype = settings, params, dtype
 
     def predict(
         self,

@@ -10,9 +10,9 @@ from pfold import __version__
 from pfold.config import RunConfig
 from pfold.files import read_table
 from pfold.report.tables import Status, Tables, target_summary
-from pfold.results.structure import UNTRAINED_REMARK
 from pfold.run.jobs import JOB_KINDS, PREDICT
 from pfold.run.paths import RunPaths
+from pfold.weights.published import UNTRAINED
 
 # Columns of the page's table of targets.
 TABLE_COLUMNS = (
@@ -34,7 +34,7 @@ def front_data(tables: Tables, config: RunConfig, title: str) -> dict[str, Any]:
     rows = target_summary(tables.summary)[list(TABLE_COLUMNS)]
     return {
         "title": title,
-        "warning": UNTRAINED_REMARK if config.untrained else "",
+        "warning": config.remark,
         "facts": _facts(config),
         "counts": rows.status.value_counts().to_dict(),
         "stages": _stage_times(jobs),
@@ -56,7 +56,7 @@ def _facts(config: RunConfig) -> list[tuple[str, str]]:
     databases = ", ".join(str(database) for database in config.search.databases)
     return [
         ("model", config.model.name),
-        ("weights", "untrained" if config.untrained else str(config.weights)),
+        ("weights", UNTRAINED if config.weights_kind == UNTRAINED else str(config.weights)),
         ("settings", settings),
         ("seeds", ", ".join(map(str, config.seeds))),
         ("search", f"{config.search.engine}{f': {databases}' if databases else ''}"),

@@ -169,7 +169,7 @@ def target_rows(
         "n_chain": len(target.chain_ids),
         "search": searched_by(target, config),
         "model": config.model.name,
-        "weights": "untrained" if config.untrained else "published",
+        "weights": config.weights_kind,
         "target_id": target.id,
         "result_id": result_id,
         "source": target.source,

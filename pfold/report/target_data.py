@@ -18,8 +18,7 @@ from pfold.report.alignment_depth import alignment_depth
 from pfold.results.confidences import STEPS, confidences_file, in_steps, read_confidences
 from pfold.results.layout import CONFIDENCES, KEEP_ALL, MODEL, SUMMARY, best_prefix, sample_label
 from pfold.results.receipt import read_receipt
-from pfold.results.structure import UNTRAINED_REMARK
-from pfold.weights.published import UNTRAINED
+from pfold.weights.remarks import weights_remark
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +56,7 @@ def target_data(folder: Path, store: FeatureStore, features_id: str) -> dict[str
         **{key: receipt.get(key) for key in _FACTS},
         "folder": folder.name,
         "pae_step": STEPS["pae"],
-        "warning": UNTRAINED_REMARK if receipt.get("weights") == UNTRAINED else "",
+        "warning": weights_remark(receipt["weights"]),
         "alignment": _depth_data(store, features_id),
         **_samples_data(places),
     }

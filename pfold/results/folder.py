@@ -19,7 +19,7 @@ from pfold.results.confidences import JSON, sample_confidences, write_confidence
 from pfold.results.layout import CONFIDENCES, KEEP_ALL, KEEP_BEST, MODEL, RANKING, RECEIPT, SUMMARY, best_prefix
 from pfold.results.sample import ResultInfo, Sample
 from pfold.results.scored import ScoredSample, chain_pair_rows, rank_samples, score_sample
-from pfold.results.structure import UNTRAINED_REMARK, format_mmcif, renamed_mmcif
+from pfold.results.structure import format_mmcif, renamed_mmcif
 from pfold.targets.types import Target
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class _SampleWriter:
     def write(self, out: Path, prefix: str, sample: ScoredSample, *, compress: bool = False) -> None:
         """Write a sample's files to a folder, their names behind a prefix."""
         target, info, plddt = self.target, self.info, sample.full_data["atom_plddt"]
-        note = {"remark": UNTRAINED_REMARK} if info.untrained else {}
+        note = {"remark": info.remark} if info.remark else {}
         cif = format_mmcif(target, self.assembly, sample.coordinate, plddt, info)
         (out / f"{prefix}{MODEL}").write_text(cif)
         pairs = sample.interfaces.matrices() | {"best_chain_pair": sample.interfaces.best()}
@@ -140,7 +140,7 @@ def _receipt(target: Target, ranked: Sequence[ScoredSample], info: ResultInfo, k
         "target_id": target.id,
         "pfold": __version__,
         "model": info.model,
-        "weights": "untrained" if info.untrained else "published",
+        "weights": info.weights,
         "settings": dict(info.settings),
         "bucket": info.bucket,
         "n_msa": info.n_msa,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pfold.results.layout import sample_label
+from pfold.weights.remarks import weights_remark
 
 
 @dataclass(frozen=True)
@@ -29,16 +30,21 @@ class Sample:
 class ResultInfo:
     """What is recorded of a result besides its samples.
 
-    seconds: the time the target took. databases: names of those that its alignments were searched in.
-    stopped: why not all seeds were folded.
+    weights: their kind (`pfold.weights.remarks`). seconds: the time the target took. databases: names of those that its
+    alignments were searched in. stopped: why not all seeds were folded.
     """
 
     result_id: str
     model: str
-    untrained: bool
+    weights: str
     bucket: int
     n_msa: int
     seconds: float
     settings: Mapping[str, Any]
     databases: tuple[str, ...] = ()
     stopped: str = ""
+
+    @property
+    def remark(self) -> str:
+        """What the result's files say where it is no prediction; "" where it is one."""
+        return weights_remark(self.weights)

@@ -10,11 +10,6 @@ from pfold.results.modelcif import add_confidence, add_provenance, add_schemes
 from pfold.results.sample import ResultInfo
 from pfold.targets.types import DNA, LIGAND, PROTEIN, RNA, Target
 
-UNTRAINED_REMARK = (
-    "UNTRAINED WEIGHTS: made with random stand-in weights to test the software. This is not a structure prediction."
-)
-
-
 _COMPONENT_TYPES = {
     PROTEIN: "L-peptide linking",
     DNA: "DNA linking",
@@ -138,7 +133,7 @@ def format_mmcif(
     for group in _GROUPS:
         setattr(groups, group, True)
     structure.update_mmcif_block(block, groups)
-    _add_description(block, target, untrained=info.untrained)
+    _add_description(block, target, info.remark)
     _add_components(block, assembly)
     add_schemes(block, assembly)
     add_provenance(block, target, assembly, info)
@@ -177,14 +172,14 @@ def _complete_charges(block: gemmi.cif.Block) -> None:
         column[row] = "0" if value == "?" else value
 
 
-def _add_description(block: gemmi.cif.Block, target: Target, *, untrained: bool) -> None:
+def _add_description(block: gemmi.cif.Block, target: Target, remark: str) -> None:
     """What the file is: title, remark and method."""
     title = f"Predicted structure of {target.name}"
     block.set_pair("_struct.entry_id", gemmi.cif.quote(target.name))
-    block.set_pair("_struct.title", gemmi.cif.quote(f"{UNTRAINED_REMARK} {title}" if untrained else title))
-    if untrained:
+    block.set_pair("_struct.title", gemmi.cif.quote(f"{remark} {title}".strip()))
+    if remark:
         block.set_pair("_database_PDB_remark.id", "999")
-        block.set_pair("_database_PDB_remark.text", gemmi.cif.quote(UNTRAINED_REMARK))
+        block.set_pair("_database_PDB_remark.text", gemmi.cif.quote(remark))
     block.set_pair("_exptl.entry_id", gemmi.cif.quote(target.name))
     block.set_pair("_exptl.method", gemmi.cif.quote("THEORETICAL MODEL"))
 

@@ -122,6 +122,6 @@ def _load(config: RunConfig) -> Model:
     start = time.perf_counter()
     model = load_model(config.model.name, config.weights, config.dtype)
     logger.info("%s loaded in %.1f s (%s)", config.model.name, time.perf_counter() - start, config.dtype)
-    if config.untrained:
-        logger.warning("UNTRAINED WEIGHTS: what follows tests the software; the results are no predictions")
+    if config.remark:
+        logger.warning("%s", config.remark)
     return model

@@ -156,7 +156,7 @@ class PassRunner:
         info = ResultInfo(
             result_id=planned.result_id,
             model=self.config.model.name,
-            untrained=self.config.untrained,
+            weights=self.config.weights_kind,
             bucket=self.bucket,
             n_msa=distinct_rows(features["msa"]),
             seconds=seconds,

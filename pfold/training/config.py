@@ -59,7 +59,11 @@ class TrainConfig:
     seed: int
     n_step: int
     frozen: tuple[str, ...]
+    trained: tuple[str, ...]
     train: tuple[StructureSet, ...]
+    validation: tuple[StructureSet, ...]
+    validate_every: int
+    validation_n_step: int
     n_worker: int
     checkpoint_every: int
     log_every: int
@@ -108,7 +112,11 @@ def parse_train_config(raw: Mapping[str, Any], folder: Path, source: str) -> Tra
         seed=value["seed"],
         n_step=value["n_step"],
         frozen=tuple(value["frozen"]),
+        trained=tuple(value["trained"]),
         train=tuple(_set(one, folder, source) for one in data["train"]),
+        validation=tuple(_set(one, folder, source) for one in data["validation"]),
+        validate_every=value["validation"]["every"],
+        validation_n_step=value["validation"]["n_step"],
         n_worker=data["n_worker"],
         checkpoint_every=value["checkpoint_every"],
         log_every=value["log_every"],

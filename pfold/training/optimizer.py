@@ -1,5 +1,7 @@
 """Adam, gradient clipping and the average of weights over flat buffers (AF3 supplement, section 5.4)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,3 +77,13 @@ class Optimizer:
         gradients *= np.float32(1 - decay)
         self.ema += gradients
         return norm
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Put the average where the parameters are, for as long as this lasts."""
+        own = self.parameters.copy()
+        np.copyto(self.parameters, self.ema)
+        try:
+            yield
+        finally:
+            np.copyto(self.parameters, own)

@@ -14,6 +14,7 @@ from pfold.features.schema import Features
 from pfold.inference import graphs
 from pfold.inference.buckets import atom_bucket, token_bucket
 from pfold.inference.graphs import as_input
+from pfold.inference.model import Model
 from pfold.inference.noise import make_noise
 from pfold.inference.sampler import Sampler
 from pfold.training.config import StepSettings
@@ -22,6 +23,7 @@ from pfold.training.data.examples import Example
 from pfold.training.data.sets import Examples, draw
 from pfold.training.forward import SegmentNames, TrainingNoise, TrainingPass
 from pfold.training.labels import Truth
+from pfold.training.losses import COORDINATE_LOSSES
 from pfold.training.parameters import Gradients, Parameters
 from pfold.training.tape import Variable
 from pfold.weights.published import ModelSettings
@@ -93,10 +95,13 @@ class Learner:
         self.settings, self.parameters = settings, parameters
         self.names = SegmentNames(settings)
         self.gradients = Gradients(parameters.layout)
-        self._for_inference = parameters.for_inference()
+        self.model = Model(settings, parameters.for_inference())
 
     def learn(self, drawn: Draw, settings: StepSettings, *, confidence: bool) -> dict[str, float]:
-        """Add the gradients of one example; returns its losses, unweighted, and `loss`, their weighted sum."""
+        """Add the gradients of one example; returns its losses, unweighted, and `loss`, their weighted sum.
+
+        The diffusion batch is left out where none of its losses counts.
+        """
         weights = settings.loss_weights
         with kernels.differentiable():
             step = TrainingPass(
@@ -107,7 +112,8 @@ class Learner:
         if confidence:
             prediction = self._rollout(step, s_inputs, s, z, drawn, settings)
         with kernels.differentiable():
-            step.diffusion(s_inputs, s, z, drawn.noise, weights)
+            if any(weights[name] for name in COORDINATE_LOSSES):
+                step.diffusion(s_inputs, s, z, drawn.noise, weights)
             if confidence:
                 step.confidence(s_inputs, s, z, prediction, weights)
             step.backward(self.gradients)
@@ -117,7 +123,7 @@ class Learner:
         self, step: TrainingPass, s_inputs: Variable, s: Variable, z: Variable, drawn: Draw, settings: StepSettings
     ) -> np.ndarray:
         """A prediction [A, 3] (Å) by few diffusion steps, AF3 supplement, section 4.1."""
-        p = self._for_inference.diffusion_module
+        p = self.model.params.diffusion_module
         cache = as_input(graphs.prepare_diffusion(p, step.f, s_inputs.value, s.value, z.value))
         n_atom = len(drawn.truth.mask)
         sampler = Sampler(

@@ -16,10 +16,12 @@ from pfold.training.checkpoint import Measured, checkpoint_folder, load_checkpoi
 from pfold.training.config import SCRATCH, TrainConfig
 from pfold.training.data.sets import Examples, read_set
 from pfold.training.initial import initial_weights
+from pfold.training.losses import LOSS_WEIGHTS
 from pfold.training.optimizer import Optimizer, learning_rate
 from pfold.training.parallel import Processes
 from pfold.training.parameters import FIXED, FlatLayout, Parameters
 from pfold.training.step import Draw, Learner, draw_example
+from pfold.training.validation import read_validation
 from pfold.weights.load import load_weights, resolve_weights
 
 logger = logging.getLogger(__name__)
@@ -48,7 +50,9 @@ def train(config: TrainConfig) -> Path:
         )
     parameters = Parameters(config.model, _first_weights(config))
     learner = Learner(config.model, parameters)
-    optimizer = Optimizer(config.stages[0][1].optimizer, parameters.flat, _trained(parameters.layout, config.frozen))
+    optimizer = Optimizer(config.stages[0][1].optimizer, parameters.flat, _trained(parameters.layout, config))
+    buckets, use_msa = config.stages[0][1].buckets, config.model.use_msa
+    validation = read_validation(config.validation, buckets, config.validation_n_step, config.seed, use_msa=use_msa)
     identity, measured, first = _identity(config, sets), Measured([], []), 0
     newest = newest_checkpoint(config.results)
     if newest is not None:
@@ -58,10 +62,15 @@ def train(config: TrainConfig) -> Path:
     for step, drawn in _draws(config, sets, first, processes):
         measured.losses.append(_step(config, learner, optimizer, step, drawn, processes))
         done = step + 1
+        if validation.sets and (done % config.validate_every == 0 or done == config.n_step):
+            with optimizer.averaged():
+                found = validation.run(learner.model, done, processes)
+            measured.validation += found
+            _log_validation(done, found)
         if processes.rank > 0:
             continue
         if done % config.log_every == 0 or done == config.n_step:
-            _log(config, measured, done, (time.perf_counter() - begun) / (done - first))
+            _log_losses(config, measured, done, (time.perf_counter() - begun) / (done - first))
         if done % config.checkpoint_every == 0 or done == config.n_step:
             save_checkpoint(config.results, done, parameters.layout, optimizer, measured, identity)
     return checkpoint_folder(config.results, config.n_step)
@@ -73,18 +82,19 @@ def _first_weights(config: TrainConfig) -> dict[str, np.ndarray]:
     return dict(load_weights(config.model, resolve_weights(config.model, config.start)))
 
 
-def _trained(layout: FlatLayout, frozen: tuple[str, ...]) -> np.ndarray:
+def _trained(layout: FlatLayout, config: TrainConfig) -> np.ndarray:
     """Which entries of the flat buffers change."""
     trained = np.ones(layout.size, bool)
     for name, view in layout.views(trained).items():
-        view[...] = not name.endswith(FIXED) and not any(part in name for part in frozen)
+        chosen = not config.trained or any(part in name for part in config.trained)
+        view[...] = chosen and not name.endswith(FIXED) and not any(part in name for part in config.frozen)
     return trained
 
 
 def _identity(config: TrainConfig, sets: list[tuple[float, Examples]]) -> str:
-    """What makes a training another one: model, start, seed, frozen parts and data; not how long it goes on."""
+    """What makes a training another one: model, start, seed, what learns, and data; not how long it goes on."""
     names = [[example.name for example in examples.found] for _, examples in sets]
-    return digest(config.model.name, config.start, config.seed, config.frozen, names)
+    return digest(config.model.name, config.start, config.seed, config.frozen, config.trained, names)
 
 
 def _draws(
@@ -143,12 +153,19 @@ def _step(
     return about | losses | {"seconds": time.perf_counter() - begun, "rate": learning_rate(settings.optimizer, step)}
 
 
-def _log(config: TrainConfig, measured: Measured, done: int, seconds: float) -> None:
+def _log_losses(config: TrainConfig, measured: Measured, done: int, seconds: float) -> None:
     recent = measured.losses[-config.log_every :]
-    means = {
-        key: np.mean([row[key] for row in recent if key in row])
-        for key in ("loss", "mse_loss", "smooth_lddt_loss", "distogram_loss")
-    }
+    found = {key: [row[key] for row in recent if row.get(key) is not None] for key in ("loss", *LOSS_WEIGHTS)}
+    # A step that learns no confidence, or none but confidence, has no such losses.
+    means = {key: np.nanmean(values) for key, values in found.items() if np.isfinite(values).any()}
     left = (config.n_step - done) * seconds
     told = ", ".join(f"{key.removesuffix('_loss')} {value:.3f}" for key, value in means.items())
     logger.info("step %d of %d: %s; %.2f s a step, %.1f h left", done, config.n_step, told, seconds, left / 3600)
+
+
+def _log_validation(done: int, rows: list[dict[str, Any]]) -> None:
+    for name in dict.fromkeys(row["set"] for row in rows):
+        mine = [row for row in rows if row["set"] == name]
+        lddt_ca, plddt = (np.mean([row[key] for row in mine]) for key in ("lddt_ca", "plddt"))
+        told = f"lDDT-CA {lddt_ca:.3f}, pLDDT {plddt:.1f} in the mean of {len(mine)} structures"
+        logger.info("step %d: validation, %s: %s", done, name, told)

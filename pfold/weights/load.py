@@ -16,6 +16,8 @@ from pfold.weights.torch_file import RELEASE_BYTES, read_torch_file
 from pfold.weights.untrained import untrained_weights
 
 _MAX_NAMED = 5
+# The demonstration weights come with pfold (docs/demo_model.md).
+DEMO_FILE = Path(__file__).parent / "pfold_demo.safetensors"
 
 
 def cache_folder() -> Path:
@@ -35,7 +37,7 @@ def published_file(settings: ModelSettings, folder: Path | None = None) -> Path:
     Raises WeightsError, saying which file and how to get it, where the cache has neither.
     """
     if settings.name == DEMO.name:
-        raise WeightsError(f"{settings.name} has no published weights; name a checkpoint that `pfold train` made")
+        return DEMO_FILE
     found = cached_file(settings.file, folder)
     if found:
         return found

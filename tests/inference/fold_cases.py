@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 from pfold.features.featurize import featurize
 from pfold.files import digest
 from pfold.inference.model import Model
+from pfold.inference.params import place_params
 from pfold.targets.formats.fasta import merge_chains
 from pfold.targets.types import AtomRef, Contact, Target, TemplateStructure
 from pfold.weights.layout import C_ESM
@@ -85,9 +86,9 @@ def main():
     folder = Path(sys.argv[1])
     for case in json.loads(sys.argv[2]):
         settings = small(case.get("model", "protenix_tiny_default_v0.5.0"))
-        model = Model(
-            settings, weights_of(settings, case.get("weights", "layout"), folder), case.get("dtype", "float32")
-        )
+        dtype = case.get("dtype", "float32")
+        weights = weights_of(settings, case.get("weights", "layout"), folder)
+        model = Model(settings, place_params(settings, weights, dtype), dtype)
         features = features_of(case, folder)
         if settings.esm:
             drawn = np.random.default_rng(3).standard_normal((len(features[0]["token_index"]), C_ESM))

@@ -6,6 +6,7 @@ import pytest
 from pfold.errors import NOT_FINITE, NotFiniteError
 from pfold.features.featurize import featurize
 from pfold.inference.model import Model
+from pfold.inference.params import place_params
 from pfold.run.failures import classify
 from pfold.targets.formats.fasta import merge_chains
 from pfold.targets.types import Target
@@ -34,7 +35,8 @@ def weights():
 )
 def test_the_stage_is_named(weights, name, stage):
     assert name in weights
-    model = Model(SETTINGS, weights | {name: np.full_like(weights[name], np.nan)})
+    broken = weights | {name: np.full_like(weights[name], np.nan)}
+    model = Model(SETTINGS, place_params(SETTINGS, broken, "float32"))
     features = featurize(Target("t", merge_chains(["MKTAYIAK"])))
     with pytest.raises(NotFiniteError, match=f"{stage} gave numbers that are not finite") as raised:
         model.predict(features, noise=1, n_cycle=2, n_step=1, n_sample=1)

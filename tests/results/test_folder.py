@@ -10,9 +10,10 @@ from pfold.features.featurize import featurize
 from pfold.results.folder import write_result
 from pfold.results.receipt import is_done
 from pfold.results.sample import ResultInfo, Sample
-from pfold.results.structure import UNTRAINED_REMARK
 from pfold.targets.formats.fasta import merge_chains
 from pfold.targets.types import AtomRef, Bond, Entity, Modification, Target
+from pfold.weights.published import UNTRAINED
+from pfold.weights.remarks import DEMONSTRATION, PUBLISHED, weights_remark
 from tests.runs import StandInModel
 
 TARGET = Target("my target", merge_chains(["MKTAYI", "GGG", "MKTAYI"]))
@@ -26,8 +27,8 @@ def samples():
     return [Sample(101, i, x, summary, full) for i, (x, summary, full) in enumerate(parts)]
 
 
-def info(untrained: bool = True) -> ResultInfo:
-    return ResultInfo("r1", "protenix_tiny_default_v0.5.0", untrained, 32, 7, 1.5, {"n_step": 5})
+def info(weights: str = UNTRAINED) -> ResultInfo:
+    return ResultInfo("r1", "protenix_tiny_default_v0.5.0", weights, 32, 7, 1.5, {"n_step": 5})
 
 
 @pytest.fixture
@@ -86,16 +87,18 @@ def test_structure_reads_back(folder, samples):
     ]
 
 
-def test_untrained_weights_are_said_everywhere_and_trained_ones_nowhere(tmp_path, folder, samples):
-    texts = [path.read_text() for path in folder.rglob("*") if path.suffix in (".cif", ".json")]
+@pytest.mark.parametrize("kind", [UNTRAINED, DEMONSTRATION])
+def test_weights_that_predict_nothing_are_named_everywhere_and_published_ones_nowhere(tmp_path, samples, kind):
+    write_result(tmp_path / "my_target", TARGET, samples, info(kind), "all")
+    texts = [path.read_text() for path in (tmp_path / "my_target").rglob("*") if path.suffix in (".cif", ".json")]
     assert len(texts) == 10
-    assert all("untrained" in text.lower() for text in texts)
-    block = gemmi.cif.read(str(folder / "my_target_model.cif")).sole_block()
-    assert UNTRAINED_REMARK in gemmi.cif.as_string(block.find_value("_struct.title"))
-    assert gemmi.cif.as_string(block.find_value("_database_PDB_remark.text")) == UNTRAINED_REMARK
+    assert all(kind in text.lower() for text in texts)
+    block = gemmi.cif.read(str(tmp_path / "my_target/my_target_model.cif")).sole_block()
+    assert weights_remark(kind) in gemmi.cif.as_string(block.find_value("_struct.title"))
+    assert gemmi.cif.as_string(block.find_value("_database_PDB_remark.text")) == weights_remark(kind)
 
-    write_result(tmp_path / "trained", TARGET, samples, info(untrained=False), "all")
-    assert not any("untrained" in p.read_text().lower() for p in (tmp_path / "trained").rglob("*") if p.is_file())
+    write_result(tmp_path / "trained", TARGET, samples, info(PUBLISHED), "all")
+    assert not any(kind in p.read_text().lower() for p in (tmp_path / "trained").rglob("*") if p.is_file())
 
 
 def test_keep_best_writes_the_best_sample_only(tmp_path, samples):

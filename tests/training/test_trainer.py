@@ -21,6 +21,7 @@ from pfold.training.config import parse_train_config
 from pfold.training.data.examples import read_example
 from pfold.training.step import Learner
 from pfold.training.trainer import train
+from pfold.training.validation import lddt_ca
 from tests.training.configs import config, keys
 
 pytestmark = pytest.mark.shared
@@ -125,6 +126,41 @@ def test_frozen_parts_stay_as_they_were(folder, undisturbed, tmp_path):
         if name.startswith(("pairformer_stack.", "msa_module.")):
             assert np.array_equal(array, after[name]), name
     assert not np.array_equal(before["distogram_head.linear.weight"], after["distogram_head.linear.weight"])
+
+
+def test_structures_are_folded_while_training_with_the_averaged_weights(folder, tmp_path):
+    data = keys(folder, tmp_path)["data"] | {"validation": [{"structures": str(folder)}]}
+    validated = {"data": data, "validation": {"every": 2, "n_step": 2}}
+    found = train(config(folder, tmp_path / "out", n_step=4, **validated))
+    table = pd.read_parquet(found / "validation.parquet")
+    assert table.step.tolist() == [2] * 3 + [4] * 3
+    assert set(table.set) == {folder.name}
+    # The same fold by the checkpoint that the average became.
+    example = read_example(folder / "2JOF_A.cif.gz", use_msa=False)
+    model = pfold.load_model("pfold_demo", weights=found / "weights.safetensors")
+    out = model.predict(example.features, noise=42, n_step=2, n_sample=1)
+    row = table[(table.step == 4) & (table.name == "2JOF_A")].iloc[0]
+    assert row.lddt_ca == pytest.approx(lddt_ca(example, out["coordinate"][0]), abs=2e-3)
+    assert row.plddt == pytest.approx(np.mean(out["full_data"][0]["atom_plddt"]), abs=1e-2)
+    # Validation changes nothing of what is learnt.
+    plain = train(config(folder, tmp_path / "plain", n_step=4))
+    states = [load_file(x / "state.safetensors") for x in (found, plain)]
+    assert states[0].keys() == states[1].keys()
+    assert all(np.array_equal(array, states[1][name]) for name, array in states[0].items())
+
+
+def test_confidence_alone_learns_without_the_diffusion_batch(folder, undisturbed, tmp_path):
+    start = checkpoint_folder(undisturbed, 6) / "weights.safetensors"
+    zero = dict.fromkeys(("smooth_lddt_loss", "mse_loss", "distogram_loss"), 0.0)
+    chosen = {"trained": ["confidence_head."], "loss_weights": zero, "mini_rollout": {"n_step": 2}}
+    found = train(config(folder, tmp_path / "out", n_step=2, start=str(start), **chosen))
+    before, after = load_file(start), load_file(found / "weights.safetensors")
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith("confidence_head.") for name in changed)
+    losses = pd.read_parquet(found / "losses.parquet")
+    assert "plddt_loss" in losses
+    assert "mse_loss" not in losses
 
 
 def test_two_processes_learn_what_one_learns_of_both_examples(folder, tmp_path):

@@ -1,0 +1,80 @@
+"""Validation while training: the averaged weights fold known structures, and what they fold is compared with them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import biotite.structure as struc
+import numpy as np
+
+from pfold.inference.buckets import atom_bucket, token_bucket
+from pfold.inference.model import Model
+from pfold.training.data.examples import Example
+from pfold.training.data.sets import Examples, StructureSet, read_set
+from pfold.training.parallel import Processes
+
+# Scores of a validated structure, in the order in which processes share them.
+_SCORES = ("lddt_ca", "plddt")
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """Structures to fold now and then, by the name of their set. n_step: diffusion steps of each fold."""
+
+    sets: Sequence[tuple[str, Examples]]
+    buckets: Sequence[int]
+    n_step: int
+    seed: int
+
+    def run(self, model: Model, step: int, processes: Processes) -> list[dict[str, Any]]:
+        """Fold each structure once -> a row of each: step, set, name, n_token, lddt_ca (0 to 1), plddt (0 to 100).
+
+        Every process folds its share, and all get all rows.
+        """
+        examples = list(self._examples())
+        scores = np.zeros((len(examples), len(_SCORES)), np.float32)
+        for number in range(processes.rank, len(examples), processes.size):
+            scores[number] = self._fold(model, examples[number][1])
+        processes.sum(scores)
+        return [
+            {"step": step, "set": of, "name": example.name, "n_token": example.n_token}
+            | {key: float(value) for key, value in zip(_SCORES, found, strict=True)}
+            for (of, example), found in zip(examples, scores, strict=True)
+        ]
+
+    def _examples(self) -> Iterator[tuple[str, Example]]:
+        for name, examples in self.sets:
+            for example in examples.found:
+                yield name, example
+
+    def _fold(self, model: Model, example: Example) -> tuple[float, float]:
+        # Structures beyond the last bucket are padded to multiples of it.
+        largest = self.buckets[-1]
+        n_token = token_bucket(example.n_token, [*self.buckets, -(-example.n_token // largest) * largest])
+        out = model.predict(
+            example.features,
+            noise=self.seed,
+            n_step=self.n_step,
+            n_sample=1,
+            n_token=n_token,
+            n_atom=atom_bucket(len(example.truth.mask), n_token),
+            logits=False,
+        )
+        return lddt_ca(example, out["coordinate"][0]), float(np.mean(out["full_data"][0]["atom_plddt"]))
+
+
+def read_validation(
+    sets: Sequence[StructureSet], buckets: Sequence[int], n_step: int, seed: int, *, use_msa: bool
+) -> Validation:
+    """The structures of these sets. Raises ConfigError where one of them has none."""
+    found = [(one.split or one.structures.name, read_set(one, use_msa=use_msa)) for one in sets]
+    return Validation(found, buckets, n_step, seed)
+
+
+def lddt_ca(example: Example, prediction: np.ndarray) -> float:
+    """lDDT (biotite) of the resolved Cα (C1' of nucleotides) of a prediction [A, 3] (Å), 0 to 1."""
+    chosen = np.asarray(example.features["plddt_m_rep_atom_mask"], bool) & (example.truth.mask > 0)
+    known = struc.AtomArray(int(chosen.sum()))
+    known.coord = example.truth.coordinate[chosen].astype(np.float32)
+    known.res_id = np.arange(len(known))
+    return float(struc.lddt(known, prediction[chosen]))
