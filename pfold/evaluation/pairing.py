@@ -34,13 +34,15 @@ class Chain:
 class Pair:
     """The atoms that a prediction and a known structure both have, in the same order.
 
-    res_id of `known` counts the residues of both, from 0; plddt [n_residue] is theirs.
+    res_id of `known` counts the residues of both, from 0; plddt [n_residue] is theirs. chains: names of each chain in
+    the known structure and in the prediction.
     """
 
     known: struc.AtomArray
     predicted: np.ndarray
     plddt: np.ndarray
     n_known_residue: int
+    chains: Sequence[tuple[str, str]]
 
     @property
     def ca(self) -> np.ndarray:
@@ -135,4 +137,5 @@ def _pair(assignment: _Assignment, n_known_residue: int) -> Pair | None:
     array = struc.AtomArray(len(known))
     array.coord, array.atom_name = np.array(known, np.float32), np.array(names)
     array.chain_id, array.res_id = np.array(chain_ids), np.array(residue)
-    return Pair(array, np.array(predicted, np.float32), np.array(plddt), n_known_residue)
+    chains = [(theirs.id, mine.id) for mine, theirs, _ in assignment]
+    return Pair(array, np.array(predicted, np.float32), np.array(plddt), n_known_residue, chains)

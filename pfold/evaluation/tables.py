@@ -1,57 +1,91 @@
 """`pfold evaluate`: the predictions of a results folder against known structures, as tables."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pfold.errors import InputError, PfoldError
-from pfold.evaluation.pairing import pair_structures
+from pfold.evaluation.interfaces import interfaces
+from pfold.evaluation.pairing import Pair, pair_structures
 from pfold.evaluation.scores import score
 from pfold.files import read_table, write_text
 from pfold.targets.read import STRUCTURE_SUFFIXES
 
 logger = logging.getLogger(__name__)
 
-EVALUATION, CALIBRATION = "evaluation.csv", "calibration.csv"
+EVALUATION, CALIBRATION, INTERFACES = "evaluation.csv", "calibration.csv", "interfaces.csv"
+_CONFIDENCE = ("plddt", "ptm", "iptm", "weights")
 _DIGITS = {"lddt": 4, "lddt_ca": 4, "tm_score": 4, "gdt_ts": 4, "gdt_ha": 4, "rmsd_ca": 2}
+_DIGITS |= {"dockq": 4, "fnat": 4, "irmsd": 2, "lrmsd": 2}
 # Edges of the bins of pLDDT in the table of calibration.
 _BINS = np.arange(0, 101, 10)
 
 
 def evaluate(results: Path, truth: Path) -> pd.DataFrame:
-    """Compare every sample whose target has a known structure of its name in `truth`; writes two tables to `results`.
+    """Compare every sample whose target has a known structure of its name in `truth`; writes its tables to `results`.
 
-    evaluation.csv: a row a sample, beside its own confidence; calibration.csv: pLDDT against the lDDT of residues, by
-    bins of pLDDT. Raises PfoldError where no target has a known structure.
+    evaluation.csv: a row a sample, beside its own confidence; interfaces.csv, where chains touch: a row an interface of
+    a sample, DockQ beside ipTM; calibration.csv: pLDDT against the lDDT of residues, by bins of pLDDT.
+    Raises PfoldError where no target has a known structure.
     """
     summary = read_table(results / "summary.parquet", "run pfold first")
-    rows, residues = [], []
+    iptm = _chain_pair_iptm(results)
+    rows, residues, touching = [], [], []
     for _, sample in summary[summary["structure"].notna()].iterrows():
-        known = known_structure(truth, str(sample["name"]))
-        if known is None:
+        pair, known = _paired(results, sample, truth)
+        if pair is None:
             continue
-        try:
-            pair = pair_structures(results / str(sample["structure"]), known)
-        except InputError as error:
-            logger.warning("%s is not compared: %s", sample["name"], error)
-            continue
-        found = score(pair)
-        values = asdict(found)
+        values = asdict(score(pair))
         residues.append(np.stack([pair.plddt, 100 * values.pop("residue_lddt")], axis=1))
-        rounded = {key: round(value, _DIGITS[key]) if key in _DIGITS else value for key, value in values.items()}
-        kept = {key: sample[key] for key in ("name", "rank", "seed", "sample", "plddt", "ptm", "iptm", "weights")}
-        rows.append(kept | rounded | {"known": str(known)})
+        rows.append(_columns(sample, *_CONFIDENCE) | _rounded(values) | {"known": str(known)})
+        for one in interfaces(pair):
+            # The table of pairs is of best samples, and lacks results of an older pfold.
+            key = sample["name"], frozenset((one.chain_1, one.chain_2))
+            confidence = {"iptm": iptm.get(key) if sample["rank"] == 1 else None}
+            touching.append(_columns(sample, "weights") | _rounded(asdict(one)) | confidence)
     if not rows:
         raise PfoldError(
             f"{truth}: no target of {results} has a known structure there, such as NAME.cif or NAME.pdb.gz"
         )
     table = pd.DataFrame(rows)
     write_text(results / EVALUATION, table.to_csv(index=False))
+    if touching:
+        write_text(results / INTERFACES, pd.DataFrame(touching).to_csv(index=False))
     write_text(results / CALIBRATION, calibration(np.concatenate(residues)).to_csv(index=False))
     return table
+
+
+def _paired(results: Path, sample: pd.Series, truth: Path) -> tuple[Pair | None, Path | None]:
+    """A sample beside its target's known structure; None where there is none that it can be compared with."""
+    known = known_structure(truth, str(sample["name"]))
+    if known is None:
+        return None, None
+    try:
+        return pair_structures(results / str(sample["structure"]), known), known
+    except InputError as error:
+        logger.warning("%s is not compared: %s", sample["name"], error)
+        return None, known
+
+
+def _columns(sample: pd.Series, *more: str) -> dict[str, Any]:
+    """What says which sample it is, and these columns."""
+    return {key: sample[key] for key in ("name", "rank", "seed", "sample", *more)}
+
+
+def _rounded(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: round(value, _DIGITS[key]) if key in _DIGITS else value for key, value in values.items()}
+
+
+def _chain_pair_iptm(results: Path) -> dict[tuple[str, frozenset[str]], float]:
+    """ipTM of each pair of chains of each target's best sample, by the target's name and the chains'."""
+    pairs = read_table(results / "pairs.parquet", "run pfold first")
+    keys = zip(pairs["name"], pairs["chain_1"], pairs["chain_2"], strict=True)
+    return {(name, frozenset((a, b))): iptm for (name, a, b), iptm in zip(keys, pairs["iptm"], strict=True)}
 
 
 def known_structure(truth: Path, name: str) -> Path | None:

@@ -4,13 +4,16 @@ import gzip
 from pathlib import Path
 
 import biotite.structure as struc
+import biotite.structure.io.pdbx as pdbx
 import gemmi
 import numpy as np
 import pandas as pd
+import peppr
 import pytest
 import tmtools
 
 from pfold.errors import InputError, PfoldError
+from pfold.evaluation.interfaces import interfaces
 from pfold.evaluation.pairing import pair_structures, read_chains
 from pfold.evaluation.scores import gdt, score
 from pfold.evaluation.tables import calibration, evaluate
@@ -145,6 +148,8 @@ def test_a_results_folder_becomes_two_tables(known, tmp_path, shared):
         rows.append({"name": name, "structure": f"{name}.cif", "rank": 1, "seed": 101, "sample": 0, "plddt": 80.0})
     table = pd.DataFrame(rows).assign(ptm=0.8, iptm=None, weights="x")
     table.to_parquet(results / "summary.parquet")
+    pairs = {"name": ["good"], "chain_1": ["A"], "chain_2": ["B"], "iptm": [0.7]}
+    pd.DataFrame(pairs).to_parquet(results / "pairs.parquet")
     found = evaluate(results, truth)
     assert found["name"].tolist() == ["good"]
     written = pd.read_csv(results / "evaluation.csv")
@@ -153,6 +158,54 @@ def test_a_results_folder_becomes_two_tables(known, tmp_path, shared):
     assert pd.read_csv(results / "calibration.csv")["n_residue"].sum() == 202
     with pytest.raises(PfoldError, match="no target of"):
         evaluate(results, shared / "data/modelcif")
+
+
+def cut_in_two(source: Path, destination: Path, moved: float = 0.0) -> Path:
+    """The chain's first 120 residues as chain A, the others as chain B, which is moved by some Å along each axis."""
+    structure = gemmi.read_structure(str(source))
+    structure.setup_entities()
+    residues = list(structure[0][0].get_polymer())
+    model = gemmi.Model(1)
+    for name, part, shift in (("A", residues[:120], 0.0), ("B", residues[120:], moved)):
+        chain = gemmi.Chain(name)
+        for residue in part:
+            kept = residue.clone()
+            kept.subchain = name
+            for atom in kept:
+                atom.pos += gemmi.Position(shift, shift, shift)
+            chain.add_residue(kept)
+        model.add_chain(chain)
+    cut = gemmi.Structure()
+    cut.add_model(model)
+    cut.setup_entities()
+    cut.assign_label_seq_id()
+    cut.make_mmcif_document().write_file(str(destination))
+    return destination
+
+
+@pytest.mark.shared
+def test_dockq_of_an_interface_is_the_package_s_own(known, tmp_path):
+    """Beside numbers by peppr on atoms that biotite reads."""
+    whole, moved = cut_in_two(known, tmp_path / "whole.cif"), cut_in_two(known, tmp_path / "moved.cif", moved=1.5)
+    (found,) = interfaces(pair_structures(moved, whole))
+    assert (found.known_1, found.known_2, found.chain_1, found.chain_2) == ("A", "B", "A", "B")
+
+    arrays = []
+    for path in (whole, moved):
+        atoms = pdbx.get_structure(pdbx.CIFFile.read(path), model=1)
+        atoms = atoms[atoms.element != "H"]
+        arrays += [atoms[atoms.chain_id == name] for name in "AB"]
+    own = peppr.dockq(*arrays)
+    assert found.dockq == pytest.approx(own.score, abs=1e-4)
+    assert found.fnat == pytest.approx(own.fnat, abs=1e-6)
+    assert found.irmsd == pytest.approx(own.irmsd, abs=1e-3)
+    # A stays, and B is moved.
+    assert found.lrmsd == pytest.approx(1.5 * 3**0.5, abs=1e-2)
+    assert 0.2 < found.dockq < 0.9
+
+    (same,) = interfaces(pair_structures(changed(whole, tmp_path / "copy.cif"), whole))
+    assert (same.dockq, same.fnat) == (pytest.approx(1, abs=1e-4), 1)
+    assert not list(interfaces(pair_structures(whole, cut_in_two(known, tmp_path / "apart.cif", moved=60))))
 
 
 def test_calibration_has_a_row_for_each_bin_that_occurs():
