@@ -14,6 +14,7 @@ from pfold.errors import ConfigError
 from pfold.files import claim_folder, digest
 from pfold.training.checkpoint import Measured, checkpoint_folder, load_checkpoint, newest_checkpoint, save_checkpoint
 from pfold.training.config import SCRATCH, TrainConfig
+from pfold.training.curves import write_curves
 from pfold.training.data.sets import Examples, read_set
 from pfold.training.initial import initial_weights
 from pfold.training.losses import LOSS_WEIGHTS
@@ -73,6 +74,7 @@ def train(config: TrainConfig) -> Path:
             _log_losses(config, measured, done, (time.perf_counter() - begun) / (done - first))
         if done % config.checkpoint_every == 0 or done == config.n_step:
             save_checkpoint(config.results, done, parameters.layout, optimizer, measured, identity)
+            write_curves(config.results, config.model.name, measured)
     return checkpoint_folder(config.results, config.n_step)
 
 

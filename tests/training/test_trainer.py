@@ -135,6 +135,10 @@ def test_structures_are_folded_while_training_with_the_averaged_weights(folder, 
     table = pd.read_parquet(found / "validation.parquet")
     assert table.step.tolist() == [2] * 3 + [4] * 3
     assert set(table.set) == {folder.name}
+    page = (tmp_path / "out/training.html").read_text()
+    assert "Training of pfold_demo: 4 steps" in page
+    assert f"validation: {folder.name}" in page
+    assert (tmp_path / "out/plotly.js").stat().st_size > 1_000_000
     # The same fold by the checkpoint that the average became.
     example = read_example(folder / "2JOF_A.cif.gz", use_msa=False)
     model = pfold.load_model("pfold_demo", weights=found / "weights.safetensors")
