@@ -122,11 +122,12 @@ class TrainingPass:
         truth: Truth,
         n_token: int | None = None,
         n_atom: int | None = None,
+        trained: frozenset[str] | None = None,
     ) -> None:
         if settings.n_template_block or settings.constraints:
             raise ConfigError(f"{settings.name} takes templates or constraints; such a model can't be trained yet")
         self.settings, self.names, self.features, self.truth = settings, names, features, truth
-        self.tape = Tape(parameters)
+        self.tape = Tape(parameters, trained)
         self.losses: dict[str, float] = {}
         arrays = device_features(features, n_token, n_atom)
         self.n_token, self.n_atom = len(arrays["token_mask"]), len(arrays["ref_pos"])

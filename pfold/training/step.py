@@ -89,10 +89,13 @@ def draw_noise(generator: np.random.Generator, settings: StepSettings, n_atom: i
 
 
 class Learner:
-    """A model's parameters, and the gradients of what it is shown."""
+    """A model's parameters, and the gradients of what it is shown.
 
-    def __init__(self, settings: ModelSettings, parameters: Parameters) -> None:
-        self.settings, self.parameters = settings, parameters
+    trained: checkpoint names of the parameters that learn, None for all; the others' gradients may be left out.
+    """
+
+    def __init__(self, settings: ModelSettings, parameters: Parameters, trained: frozenset[str] | None = None) -> None:
+        self.settings, self.parameters, self.trained = settings, parameters, trained
         self.names = SegmentNames(settings)
         self.gradients = Gradients(parameters.layout)
         self.model = Model(settings, parameters.for_inference())
@@ -105,7 +108,14 @@ class Learner:
         weights = settings.loss_weights
         with kernels.differentiable():
             step = TrainingPass(
-                self.settings, self.parameters, self.names, drawn.features, drawn.truth, drawn.n_token, drawn.n_atom
+                self.settings,
+                self.parameters,
+                self.names,
+                drawn.features,
+                drawn.truth,
+                drawn.n_token,
+                drawn.n_atom,
+                self.trained,
             )
             s_inputs, s, z = step.trunk(len(drawn.rows), drawn.rows)
             step.distogram(z, weights)

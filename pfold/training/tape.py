@@ -19,10 +19,13 @@ ms.set_recursion_limit(20000)
 
 
 class Variable:
-    """A tensor that a segment returned or that enters the pass, and the gradient that has reached it so far."""
+    """A tensor that a segment returned or that enters the pass, and the gradient that has reached it so far.
 
-    def __init__(self, value: Tensor) -> None:
-        self.value = value
+    learns: whether it depends on a parameter that learns; where it does not, no gradient is wanted.
+    """
+
+    def __init__(self, value: Tensor, *, learns: bool = True) -> None:
+        self.value, self.learns = value, learns
         self.gradient: Tensor | None = None
 
     def add(self, gradient: Tensor) -> None:
@@ -80,17 +83,23 @@ def _derivative(function: Callable[..., tuple[Tensor, ...]], where: tuple[Path, 
 
 
 class Tape:
-    """A forward pass by segments, and its way back."""
+    """A forward pass by segments, and its way back.
 
-    def __init__(self, parameters: Parameters) -> None:
-        self.parameters = parameters
+    trained: checkpoint names of the parameters that learn, None for all. A segment is no part of the way back where
+    neither it nor one before it has such a parameter.
+    """
+
+    def __init__(self, parameters: Parameters, trained: frozenset[str] | None = None) -> None:
+        self.parameters, self.trained = parameters, trained
         self._records: list[tuple[Segment, Names, Params, tuple[Variable, ...], tuple[Variable, ...]]] = []
 
     def run(self, segment: Segment, names: Names, c: Params, *x: Variable) -> tuple[Variable, ...]:
         """Run a segment with the parameters of these names and remember how to come back."""
         outputs = segment.forward(self.parameters.tree(names), _values(x), c)
-        made = tuple(Variable(value) for value in outputs)
-        self._records.append((segment, names, c, x, made))
+        learns = any(v.learns for v in x) or self._learns(names)
+        made = tuple(Variable(value, learns=learns) for value in outputs)
+        if learns:
+            self._records.append((segment, names, c, x, made))
         return made
 
     def backward(self, into: Gradients) -> None:
@@ -105,9 +114,13 @@ class Tape:
             into.add(entries, found[: len(entries)])
             # A segment without inputs was given one, which is nobody's.
             for variable, gradient in zip(x, found[len(entries) :], strict=bool(x)):
-                variable.add(gradient)
+                if variable.learns:
+                    variable.add(gradient)
             for variable in outputs:
                 variable.gradient = None
+
+    def _learns(self, names: Names) -> bool:
+        return any(self.trained is None or name in self.trained for _, name in leaves(names))
 
 
 def _values(x: Sequence[Variable]) -> tuple[Tensor, ...]:

@@ -50,8 +50,12 @@ def train(config: TrainConfig) -> Path:
             len(examples.rejected),
         )
     parameters = Parameters(config.model, _first_weights(config))
-    learner = Learner(config.model, parameters)
-    optimizer = Optimizer(config.stages[0][1].optimizer, parameters.flat, _trained(parameters.layout, config))
+    trained = _trained(parameters.layout, config)
+    learner = Learner(config.model, parameters, frozenset(trained))
+    learning = np.zeros(parameters.layout.size, bool)
+    for name in trained:
+        parameters.layout.view(learning, name)[...] = True
+    optimizer = Optimizer(config.stages[0][1].optimizer, parameters.flat, learning)
     buckets, use_msa = config.stages[0][1].buckets, config.model.use_msa
     validation = read_validation(config.validation, buckets, config.validation_n_step, config.seed, use_msa=use_msa)
     identity, measured, first = _identity(config, sets), Measured([], []), 0
@@ -84,13 +88,18 @@ def _first_weights(config: TrainConfig) -> dict[str, np.ndarray]:
     return dict(load_weights(config.model, resolve_weights(config.model, config.start)))
 
 
-def _trained(layout: FlatLayout, config: TrainConfig) -> np.ndarray:
-    """Which entries of the flat buffers change."""
-    trained = np.ones(layout.size, bool)
-    for name, view in layout.views(trained).items():
-        chosen = not config.trained or any(part in name for part in config.trained)
-        view[...] = chosen and not name.endswith(FIXED) and not any(part in name for part in config.frozen)
-    return trained
+def _trained(layout: FlatLayout, config: TrainConfig) -> list[str]:
+    """The checkpoint's entries that change. Raises ConfigError where none does."""
+    found = [
+        name
+        for name in layout.shapes
+        if not name.endswith(FIXED)
+        and (not config.trained or any(part in name for part in config.trained))
+        and not any(part in name for part in config.frozen)
+    ]
+    if not found:
+        raise ConfigError("trained and frozen leave no weight of the model that learns")
+    return found
 
 
 def _identity(config: TrainConfig, sets: list[tuple[float, Examples]]) -> str:

@@ -16,13 +16,16 @@ from safetensors.numpy import load_file, save_file
 
 import pfold
 from pfold.errors import PfoldError
+from pfold.inference import graphs
 from pfold.training.checkpoint import checkpoint_folder
 from pfold.training.config import parse_train_config
 from pfold.training.data.examples import read_example
-from pfold.training.step import Learner
+from pfold.training.parameters import Parameters
+from pfold.training.step import Learner, prepare, step_generator
 from pfold.training.trainer import train
 from pfold.training.validation import lddt_ca
-from tests.training.configs import config, keys
+from pfold.weights.published import model_settings
+from tests.training.configs import config, keys, step_settings
 
 pytestmark = pytest.mark.shared
 
@@ -151,6 +154,26 @@ def test_structures_are_folded_while_training_with_the_averaged_weights(folder, 
     states = [load_file(x / "state.safetensors") for x in (found, plain)]
     assert states[0].keys() == states[1].keys()
     assert all(np.array_equal(array, states[1][name]) for name, array in states[0].items())
+
+
+def test_what_learns_has_the_gradients_that_it_has_among_all(folder, undisturbed):
+    """Nothing goes back through the trunk where only the diffusion module learns."""
+    settings, step = model_settings("pfold_demo"), step_settings(32)
+    weights = load_file(checkpoint_folder(undisturbed, 6) / "weights.safetensors")
+    example = read_example(folder / "2JOF_A.cif.gz", use_msa=False)
+    drawn = prepare(example, step, step_generator(1, 0, 0))
+    found, n_backward = [], []
+    for trained in (None, frozenset(name for name in weights if name.startswith("diffusion_module."))):
+        learner = Learner(settings, Parameters(settings, weights), trained)
+        before = graphs.counts.copy()
+        learner.learn(drawn, step, confidence=False)
+        n_backward.append(graphs.counts.since(before).launches)
+        found.append(learner.gradients.named())
+    every, some = found
+    assert n_backward[1] < n_backward[0]
+    for name, gradient in every.items():
+        assert np.array_equal(some[name], gradient if name.startswith("diffusion_module.") else 0 * gradient), name
+    assert np.abs(every["pairformer_stack.blocks.0.tri_mul_in.linear_z.weight"]).max() > 0
 
 
 def test_confidence_alone_learns_without_the_diffusion_batch(folder, undisturbed, tmp_path):
