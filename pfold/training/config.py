@@ -16,13 +16,14 @@ from pfold.errors import ConfigError
 from pfold.training.data.crop import CropSettings
 from pfold.training.data.sets import StructureSet
 from pfold.training.optimizer import OptimizerSettings
+from pfold.training.parameters import FIXED
 from pfold.weights.published import AUTO, ModelSettings, model_settings
 
 SCRATCH = "scratch"
 # Keys that a later stage may set.
 _STAGE_KEYS = (
     *("crop", "diffusion_batch", "loss_weights", "max_n_cycle", "mini_rollout", "optimizer"),
-    "examples_per_step",
+    *("examples_per_step", "frozen", "trained"),
 )
 
 
@@ -30,6 +31,8 @@ _STAGE_KEYS = (
 class StepSettings:
     """What a step of a stage does."""
 
+    frozen: tuple[str, ...]
+    trained: tuple[str, ...]
     crop: CropSettings
     buckets: tuple[int, ...]
     examples_per_step: int
@@ -43,6 +46,11 @@ class StepSettings:
     noise_deviation: float
     loss_weights: Mapping[str, float]
     optimizer: OptimizerSettings
+
+    def learns(self, name: str) -> bool:
+        """Whether the checkpoint's entry of this name changes."""
+        chosen = not self.trained or any(part in name for part in self.trained)
+        return chosen and not any(part in name for part in self.frozen) and not name.endswith(FIXED)
 
     def learns_confidence(self, step: int) -> bool:
         """Whether a step predicts, and learns confidence of what it predicted."""
@@ -58,8 +66,6 @@ class TrainConfig:
     results: Path
     seed: int
     n_step: int
-    frozen: tuple[str, ...]
-    trained: tuple[str, ...]
     train: tuple[StructureSet, ...]
     validation: tuple[StructureSet, ...]
     validate_every: int
@@ -111,8 +117,6 @@ def parse_train_config(raw: Mapping[str, Any], folder: Path, source: str) -> Tra
         results=folder / Path(value["results"]).expanduser(),
         seed=value["seed"],
         n_step=value["n_step"],
-        frozen=tuple(value["frozen"]),
-        trained=tuple(value["trained"]),
         train=tuple(_set(one, folder, source) for one in data["train"]),
         validation=tuple(_set(one, folder, source) for one in data["validation"]),
         validate_every=value["validation"]["every"],
@@ -134,6 +138,8 @@ def _step_settings(value: Mapping[str, Any]) -> StepSettings:
     crop, rollout, noise = value["crop"], value["mini_rollout"], value["noise"]
     buckets: Sequence[int] = crop["buckets"] or [crop["n_token"] // 4, crop["n_token"] // 2, crop["n_token"]]
     return StepSettings(
+        frozen=tuple(value["frozen"]),
+        trained=tuple(value["trained"]),
         crop=CropSettings(crop["n_token"], crop["contiguous"], crop["spatial"], crop["interface"]),
         buckets=tuple(sorted({*buckets, crop["n_token"]})),
         examples_per_step=value["examples_per_step"],

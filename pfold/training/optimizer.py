@@ -33,11 +33,12 @@ def learning_rate(settings: OptimizerSettings, step: int) -> float:
 class Optimizer:
     """First and second moments and the average of the weights, each one buffer as long as the parameters'.
 
-    trained [n] bool: the entries that change; the others are frozen.
+    trained [n] float32: 1 where an entry changes, as all do at first, and 0 where it is frozen.
     """
 
-    def __init__(self, settings: OptimizerSettings, parameters: np.ndarray, trained: np.ndarray) -> None:
-        self.settings, self.parameters, self.trained = settings, parameters, trained.astype(np.float32)
+    def __init__(self, settings: OptimizerSettings, parameters: np.ndarray) -> None:
+        self.settings, self.parameters = settings, parameters
+        self.trained = np.ones_like(parameters)
         self.m = np.zeros_like(parameters)
         self.v = np.zeros_like(parameters)
         self.ema = parameters.copy()
@@ -70,6 +71,8 @@ class Optimizer:
         gradients += np.float32(settings.epsilon)
         np.divide(self.m, gradients, out=gradients)
         gradients *= np.float32(rate)
+        # What was frozen in a later stage has moments of an earlier one.
+        gradients *= self.trained
         self.parameters -= gradients
         # At first the average follows faster, so that it forgets what training began with.
         decay = min(settings.ema_decay, (1 + self.n_update) / (10 + self.n_update))

@@ -13,14 +13,14 @@ import numpy as np
 from pfold.errors import ConfigError
 from pfold.files import claim_folder, digest
 from pfold.training.checkpoint import Measured, checkpoint_folder, load_checkpoint, newest_checkpoint, save_checkpoint
-from pfold.training.config import SCRATCH, TrainConfig
+from pfold.training.config import SCRATCH, StepSettings, TrainConfig
 from pfold.training.curves import write_curves
 from pfold.training.data.sets import Examples, read_set
 from pfold.training.initial import initial_weights
 from pfold.training.losses import LOSS_WEIGHTS
 from pfold.training.optimizer import Optimizer, learning_rate
 from pfold.training.parallel import Processes
-from pfold.training.parameters import FIXED, FlatLayout, Parameters
+from pfold.training.parameters import Parameters
 from pfold.training.step import Draw, Learner, draw_example
 from pfold.training.validation import read_validation
 from pfold.weights.load import load_weights, resolve_weights
@@ -50,12 +50,8 @@ def train(config: TrainConfig) -> Path:
             len(examples.rejected),
         )
     parameters = Parameters(config.model, _first_weights(config))
-    trained = _trained(parameters.layout, config)
-    learner = Learner(config.model, parameters, frozenset(trained))
-    learning = np.zeros(parameters.layout.size, bool)
-    for name in trained:
-        parameters.layout.view(learning, name)[...] = True
-    optimizer = Optimizer(config.stages[0][1].optimizer, parameters.flat, learning)
+    learner = Learner(config.model, parameters)
+    optimizer = Optimizer(config.stages[0][1].optimizer, parameters.flat)
     buckets, use_msa = config.stages[0][1].buckets, config.model.use_msa
     validation = read_validation(config.validation, buckets, config.validation_n_step, config.seed, use_msa=use_msa)
     identity, measured, first = _identity(config, sets), Measured([], []), 0
@@ -63,8 +59,11 @@ def train(config: TrainConfig) -> Path:
     if newest is not None:
         first, measured = load_checkpoint(newest, optimizer, identity)
         logger.info("going on after step %d", first)
-    begun = time.perf_counter()
+    begun, stage = time.perf_counter(), None
     for step, drawn in _draws(config, sets, first, processes):
+        if config.settings_of(step) is not stage:
+            stage = config.settings_of(step)
+            _enter_stage(stage, learner, optimizer)
         measured.losses.append(_step(config, learner, optimizer, step, drawn, processes))
         done = step + 1
         if validation.sets and (done % config.validate_every == 0 or done == config.n_step):
@@ -88,24 +87,23 @@ def _first_weights(config: TrainConfig) -> dict[str, np.ndarray]:
     return dict(load_weights(config.model, resolve_weights(config.model, config.start)))
 
 
-def _trained(layout: FlatLayout, config: TrainConfig) -> list[str]:
-    """The checkpoint's entries that change. Raises ConfigError where none does."""
-    found = [
-        name
-        for name in layout.shapes
-        if not name.endswith(FIXED)
-        and (not config.trained or any(part in name for part in config.trained))
-        and not any(part in name for part in config.frozen)
-    ]
-    if not found:
+def _enter_stage(settings: StepSettings, learner: Learner, optimizer: Optimizer) -> None:
+    """Let that learn which does in a stage. Raises ConfigError where nothing does."""
+    layout = learner.parameters.layout
+    trained = [name for name in layout.shapes if settings.learns(name)]
+    if not trained:
         raise ConfigError("trained and frozen leave no weight of the model that learns")
-    return found
+    learner.trained = frozenset(trained)
+    optimizer.settings = settings.optimizer
+    optimizer.trained[:] = 0
+    for name in trained:
+        layout.view(optimizer.trained, name)[...] = 1
 
 
 def _identity(config: TrainConfig, sets: list[tuple[float, Examples]]) -> str:
-    """What makes a training another one: model, start, seed, what learns, and data; not how long it goes on."""
+    """What makes a training another one: model, start, seed and data; not how long it goes on."""
     names = [[example.name for example in examples.found] for _, examples in sets]
-    return digest(config.model.name, config.start, config.seed, config.frozen, config.trained, names)
+    return digest(config.model.name, config.start, config.seed, names)
 
 
 def _draws(
@@ -148,7 +146,6 @@ def _step(
 ) -> dict[str, Any]:
     """Learn the step's examples -> a row of what was measured."""
     settings = config.settings_of(step)
-    optimizer.settings = settings.optimizer
     learner.gradients.flat[:] = 0
     begun = time.perf_counter()
     found = [learner.learn(d, settings, confidence=settings.learns_confidence(step)) for d in drawn]

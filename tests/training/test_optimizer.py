@@ -29,7 +29,7 @@ def test_the_rate_rises_and_falls_in_stairs():
 def test_steps_are_adams():
     rng = np.random.default_rng(0)
     start = rng.normal(size=50).astype(np.float32)
-    optimizer = Optimizer(SETTINGS, start.copy(), np.ones(50, bool))
+    optimizer = Optimizer(SETTINGS, start.copy())
     p, m, v = start.astype(np.float64), np.zeros(50), np.zeros(50)
     for step in range(5):
         g = rng.normal(size=50)
@@ -42,8 +42,8 @@ def test_steps_are_adams():
 
 
 def test_frozen_weights_stay_and_the_average_follows():
-    trained = np.arange(10) < 5
-    optimizer = Optimizer(SETTINGS, np.ones(10, np.float32), trained)
+    optimizer = Optimizer(SETTINGS, np.ones(10, np.float32))
+    optimizer.trained[5:] = 0
     for step in range(50):
         optimizer.step(np.ones(10, np.float32), step)
     assert (optimizer.parameters[5:] == 1).all()
@@ -52,9 +52,19 @@ def test_frozen_weights_stay_and_the_average_follows():
     assert (optimizer.ema[:5] < 1).all()
 
 
+def test_weights_that_a_later_stage_freezes_stay_in_spite_of_their_moments():
+    optimizer = Optimizer(SETTINGS, np.ones(10, np.float32))
+    optimizer.step(np.ones(10, np.float32), 0)
+    before = optimizer.parameters.copy()
+    optimizer.trained[:5] = 0
+    optimizer.step(np.ones(10, np.float32), 1)
+    assert np.array_equal(optimizer.parameters[:5], before[:5])
+    assert (optimizer.parameters[5:] < before[5:]).all()
+
+
 @pytest.mark.parametrize("odd", [np.nan, np.inf])
 def test_gradients_that_are_not_finite_change_nothing(odd):
-    optimizer = Optimizer(dataclasses.replace(SETTINGS), np.ones(10, np.float32), np.ones(10, bool))
+    optimizer = Optimizer(dataclasses.replace(SETTINGS), np.ones(10, np.float32))
     optimizer.step(np.ones(10, np.float32), 0)
     before = optimizer.parameters.copy(), optimizer.m.copy(), optimizer.ema.copy()
     gradients = np.ones(10, np.float32)

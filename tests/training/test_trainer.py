@@ -20,7 +20,7 @@ from pfold.inference import graphs
 from pfold.training.checkpoint import checkpoint_folder
 from pfold.training.config import parse_train_config
 from pfold.training.data.examples import read_example
-from pfold.training.parameters import Parameters
+from pfold.training.parameters import FlatLayout, Parameters
 from pfold.training.step import Learner, prepare, step_generator
 from pfold.training.trainer import train
 from pfold.training.validation import lddt_ca
@@ -154,6 +154,18 @@ def test_structures_are_folded_while_training_with_the_averaged_weights(folder, 
     states = [load_file(x / "state.safetensors") for x in (found, plain)]
     assert states[0].keys() == states[1].keys()
     assert all(np.array_equal(array, states[1][name]) for name, array in states[0].items())
+
+
+def test_a_stage_freezes_what_the_one_before_learned(folder, tmp_path):
+    stages = [{"from": 2, "set": {"trained": ["diffusion_module."]}}]
+    found = train(config(folder, tmp_path / "out", n_step=4, stages=stages, checkpoint_every=2))
+    (before, after) = (load_file(checkpoint_folder(tmp_path / "out", n) / "state.safetensors") for n in (2, 4))
+    assert found == checkpoint_folder(tmp_path / "out", 4)
+    layout = FlatLayout(model_settings("pfold_demo"))
+    old, new = (layout.views(state["parameters"]) for state in (before, after))
+    changed = {name for name in old if not np.array_equal(old[name], new[name])}
+    assert changed
+    assert all(name.startswith("diffusion_module.") for name in changed)
 
 
 def test_what_learns_has_the_gradients_that_it_has_among_all(folder, undisturbed):
