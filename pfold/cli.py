@@ -107,7 +107,7 @@ def _run_weights(args: argparse.Namespace) -> None:
             raise WeightsError(f"{settings.name} is not in the cache {cache_folder()}; fetch it, or name a file")
         print(f"{path}\tSHA-256 {verify_checkpoint(settings, path, args.sha256)}\tgood")
     elif args.action == "convert":
-        convert_checkpoint(published(args.model), args.source, args.destination)
+        convert_checkpoint(published(args.model), args.source, args.destination, half=args.half)
         print(args.destination)
     else:
         print(f"cache: {cache_folder()}")

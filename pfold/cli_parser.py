@@ -190,8 +190,9 @@ def _add_weights(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     verify.add_argument("--sha256", default="", help="the digest that the file must have")
     convert = actions.add_parser("convert", help="turn a published .pt into .safetensors, without PyTorch")
     convert.add_argument("model", metavar="MODEL")
-    convert.add_argument("source", type=Path, help=".pt file")
+    convert.add_argument("source", type=Path, help=".pt file, or .safetensors")
     convert.add_argument("destination", type=Path, help=".safetensors file")
+    convert.add_argument("--half", action="store_true", help="write 16-bit floats, a file of half the size")
 
 
 def _add_plan_memory(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
