@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
 from pfold.files import write_text
-from pfold.report.libraries import library
 from pfold.training.checkpoint import Measured
 from pfold.training.losses import LOSS_WEIGHTS
 
@@ -38,7 +38,7 @@ def write_curves(results: Path, model: str, measured: Measured) -> Path:
     figure.update_xaxes(title_text="step", row=3)
     figure.update_layout(title=f"Training of {model}: {len(losses)} steps", height=1000, template="plotly_white")
     if not (results / _PLOTLY).is_file():
-        write_text(results / _PLOTLY, library(_PLOTLY))
+        write_text(results / _PLOTLY, get_plotlyjs())
     write_text(results / PAGE, figure.to_html(include_plotlyjs=_PLOTLY))
     return results / PAGE
 

@@ -68,7 +68,7 @@ def test_a_run_embeds_each_sequence_once(tmp_path, monkeypatch):
     small = EsmSettings("esm2-3b", "esm2_t36_3B_UR50D.pt", 1, 2560, 40)
     monkeypatch.setitem(ESM_MODELS, "esm2-3b", small)
     config = make_config(tmp_path, tmp_path, model="protenix_mini_esm_v0.5.0")
-    assert (config.use_msa, config.esm_weights, config.untrained) == (False, "untrained", True)
+    assert (config.use_msa, config.esm_weights, config.weights_kind) == (False, "untrained", "untrained")
     target = Target("t", (Entity("protein", "MKTAYI", ("A",)), Entity("rna", "GGCU", ("B",))))
     embed_missing([target, target], config)
     assert "MKTAYI" in embedding_store(config)
