@@ -37,9 +37,10 @@ def evaluate(results: Path, truth: Path) -> pd.DataFrame:
     iptm = _chain_pair_iptm(results)
     rows, residues, touching = [], [], []
     for _, sample in summary[summary["structure"].notna()].iterrows():
-        pair, known = _paired(results, sample, truth)
-        if pair is None:
+        compared = _paired(results, sample, truth)
+        if compared is None:
             continue
+        pair, known = compared
         values = asdict(score(pair))
         residues.append(np.stack([pair.plddt, 100 * values.pop("residue_lddt")], axis=1))
         rows.append(_columns(sample, *_CONFIDENCE) | _rounded(values) | {"known": str(known)})
@@ -56,20 +57,23 @@ def evaluate(results: Path, truth: Path) -> pd.DataFrame:
     write_text(results / EVALUATION, table.to_csv(index=False))
     if touching:
         write_text(results / INTERFACES, pd.DataFrame(touching).to_csv(index=False))
+    else:
+        # What an evaluation against other structures may have left.
+        (results / INTERFACES).unlink(missing_ok=True)
     write_text(results / CALIBRATION, calibration(np.concatenate(residues)).to_csv(index=False))
     return table
 
 
-def _paired(results: Path, sample: pd.Series, truth: Path) -> tuple[Pair | None, Path | None]:
+def _paired(results: Path, sample: pd.Series, truth: Path) -> tuple[Pair, Path] | None:
     """A sample beside its target's known structure; None where there is none that it can be compared with."""
     known = known_structure(truth, str(sample["name"]))
     if known is None:
-        return None, None
+        return None
     try:
         return pair_structures(results / str(sample["structure"]), known), known
     except InputError as error:
         logger.warning("%s is not compared: %s", sample["name"], error)
-        return None, known
+        return None
 
 
 def _columns(sample: pd.Series, *more: str) -> dict[str, Any]:

@@ -163,13 +163,9 @@ def _add_data(block: gemmi.cif.Block, target: Target, assembly: Assembly, info: 
 
 
 def _add_software(block: gemmi.cif.Block, info: ResultInfo) -> None:
+    description = f"{info.model}, {info.weights} weights"
     columns = ["pdbx_ordinal", "name", "version", "classification", "description"]
-    add_loop(
-        block,
-        "_software.",
-        columns,
-        [["1", "pfold", __version__, "prediction", f"{info.model}, {info.weights} weights"]],
-    )
+    add_loop(block, "_software.", columns, [["1", "pfold", __version__, "prediction", description]])
     columns = ["ordinal_id", "group_id", "software_id", "parameter_group_id"]
     add_loop(block, "_ma_software_group.", columns, [["1", _SOFTWARE_GROUP, "1", _PARAMETER_GROUP]])
     kinds = {int: "integer", float: "float", bool: "boolean"}

@@ -17,6 +17,7 @@ from pfold.training.data.crop import CropSettings
 from pfold.training.data.sets import StructureSet
 from pfold.training.optimizer import OptimizerSettings
 from pfold.training.parameters import FIXED
+from pfold.weights.layout import checkpoint_layout
 from pfold.weights.published import AUTO, ModelSettings, model_settings
 
 SCRATCH = "scratch"
@@ -110,9 +111,12 @@ def parse_train_config(raw: Mapping[str, Any], folder: Path, source: str) -> Tra
         stages.append((stage["from"], checked(merged, train_schema(), f"{source}, stage from {stage['from']}")))
     if [first for first, _ in stages] != sorted({first for first, _ in stages}):
         raise ConfigError(f'{source}: "stages": they must begin one after another')
-    data = value["data"]
+    data, model = value["data"], model_settings(value["model"])
+    steps = tuple((first, _step_settings(keys)) for first, keys in stages)
+    for first, settings in steps:
+        _require_learning(settings, model, f"{source}, stage from {first}" if first else source)
     return TrainConfig(
-        model=model_settings(value["model"]),
+        model=model,
         start=start if start in (SCRATCH, AUTO) else str(folder / Path(start).expanduser()),
         results=folder / Path(value["results"]).expanduser(),
         seed=value["seed"],
@@ -124,7 +128,7 @@ def parse_train_config(raw: Mapping[str, Any], folder: Path, source: str) -> Tra
         n_worker=data["n_worker"],
         checkpoint_every=value["checkpoint_every"],
         log_every=value["log_every"],
-        stages=tuple((first, _step_settings(keys)) for first, keys in stages),
+        stages=steps,
         keys=dict(raw),
     )
 
@@ -154,6 +158,11 @@ def _step_settings(value: Mapping[str, Any]) -> StepSettings:
         loss_weights=value["loss_weights"],
         optimizer=OptimizerSettings(**value["optimizer"]),
     )
+
+
+def _require_learning(settings: StepSettings, model: ModelSettings, source: str) -> None:
+    if not any(settings.learns(name) for name in checkpoint_layout(model)):
+        raise ConfigError(f'{source}: "trained" and "frozen" leave no weight of {model.name} that learns')
 
 
 def _set(keys: Mapping[str, Any], folder: Path, source: str) -> StructureSet:

@@ -56,7 +56,6 @@ def _add(figure: go.Figure, row: int, col: int, x: pd.Series, y: pd.Series, name
 def binned(losses: pd.DataFrame) -> pd.DataFrame:
     """The mean of each column of numbers over runs of steps, of which there are not more than a curve has points."""
     size = -(-len(losses) // _MAX_POINTS)
-    numbers = losses.select_dtypes("number")
-    means = numbers.groupby(np.arange(len(losses)) // size).mean()
+    runs = losses.select_dtypes("number").groupby(np.arange(len(losses)) // size)
     # A point stands where its run of steps ends.
-    return means.assign(step=numbers["step"].groupby(np.arange(len(losses)) // size).last())
+    return runs.mean().assign(step=runs["step"].last())

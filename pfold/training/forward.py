@@ -189,8 +189,8 @@ class TrainingPass:
         (a,) = tape.run(segments.norm_tokens, names.norm_tokens, self.mask, a)
         (x,) = tape.run(segments.denoised, names.denoised, c, a, q, atoms, *decoder)
         denoised = x.value.asnumpy()[:, : len(self.truth.mask)]
-        lddt, bond, mse = tape.run(segments.coordinates, {}, self._coordinate_labels(denoised, noise), x)
-        self._keep({"smooth_lddt_loss": lddt, "bond_loss": bond, "mse_loss": mse}, weights)
+        found = tape.run(segments.coordinates, {}, self._coordinate_labels(denoised, noise), x)
+        self._keep(dict(zip(losses.COORDINATE_LOSSES, found, strict=True)), weights)
         return denoised
 
     def confidence(

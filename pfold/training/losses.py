@@ -20,6 +20,7 @@ LOSS_WEIGHTS = {
     "resolved_loss": 1e-4,
     "pae_loss": 0.0,
 }
+# In the order of `coordinate_losses`.
 COORDINATE_LOSSES = ("smooth_lddt_loss", "bond_loss", "mse_loss")
 CONFIDENCE_LOSSES = ("plddt_loss", "pde_loss", "resolved_loss", "pae_loss")
 # Of a third of the squared error in AF3's equation 3.

@@ -36,19 +36,8 @@ def train(config: TrainConfig) -> Path:
     processes = Processes()
     if processes.rank == 0:
         claim_folder(config.results)
-    for _, settings in config.stages:
-        if settings.examples_per_step % processes.size:
-            raise ConfigError(
-                f"examples_per_step is {settings.examples_per_step}; {processes.size} processes can't share them evenly"
-            )
-    sets = [(one.weight, read_set(one, use_msa=config.model.use_msa)) for one in config.train]
-    for chosen, (_, examples) in zip(config.train, sets, strict=True):
-        logger.info(
-            "%s: %d structures to learn from, %d left out",
-            chosen.structures,
-            len(examples.found),
-            len(examples.rejected),
-        )
+    _require_even_shares(config, processes)
+    sets = _read_sets(config)
     parameters = Parameters(config.model, _first_weights(config))
     learner = Learner(config.model, parameters)
     optimizer = Optimizer(config.stages[0][1].optimizer, parameters.flat)
@@ -61,10 +50,11 @@ def train(config: TrainConfig) -> Path:
         logger.info("going on after step %d", first)
     begun, stage = time.perf_counter(), None
     for step, drawn in _draws(config, sets, first, processes):
-        if config.settings_of(step) is not stage:
-            stage = config.settings_of(step)
-            _enter_stage(stage, learner, optimizer)
-        measured.losses.append(_step(config, learner, optimizer, step, drawn, processes))
+        settings = config.settings_of(step)
+        if settings is not stage:
+            stage = settings
+            _enter_stage(settings, learner, optimizer)
+        measured.losses.append(_step(settings, learner, optimizer, step, drawn, processes))
         done = step + 1
         if validation.sets and (done % config.validate_every == 0 or done == config.n_step):
             with optimizer.averaged():
@@ -81,6 +71,23 @@ def train(config: TrainConfig) -> Path:
     return checkpoint_folder(config.results, config.n_step)
 
 
+def _require_even_shares(config: TrainConfig, processes: Processes) -> None:
+    for _, settings in config.stages:
+        if settings.examples_per_step % processes.size:
+            raise ConfigError(
+                f"examples_per_step is {settings.examples_per_step}; {processes.size} processes can't share them evenly"
+            )
+
+
+def _read_sets(config: TrainConfig) -> list[tuple[float, Examples]]:
+    """The sets to learn from, and the weight of each."""
+    sets = [(one.weight, read_set(one, use_msa=config.model.use_msa)) for one in config.train]
+    for chosen, (_, examples) in zip(config.train, sets, strict=True):
+        told = len(examples.found), len(examples.rejected)
+        logger.info("%s: %d structures to learn from, %d left out", chosen.structures, *told)
+    return sets
+
+
 def _first_weights(config: TrainConfig) -> dict[str, np.ndarray]:
     if config.start == SCRATCH:
         return initial_weights(config.model, config.seed)
@@ -88,12 +95,10 @@ def _first_weights(config: TrainConfig) -> dict[str, np.ndarray]:
 
 
 def _enter_stage(settings: StepSettings, learner: Learner, optimizer: Optimizer) -> None:
-    """Let that learn which does in a stage. Raises ConfigError where nothing does."""
+    """Let that learn which does in a stage."""
     layout = learner.parameters.layout
-    trained = [name for name in layout.shapes if settings.learns(name)]
-    if not trained:
-        raise ConfigError("trained and frozen leave no weight of the model that learns")
-    learner.trained = frozenset(trained)
+    trained = frozenset(name for name in layout.shapes if settings.learns(name))
+    learner.trained = trained
     optimizer.settings = settings.optimizer
     optimizer.trained[:] = 0
     for name in trained:
@@ -142,10 +147,9 @@ def _draw_in_worker(step: int) -> list[Draw]:
 
 
 def _step(
-    config: TrainConfig, learner: Learner, optimizer: Optimizer, step: int, drawn: list[Draw], processes: Processes
+    settings: StepSettings, learner: Learner, optimizer: Optimizer, step: int, drawn: list[Draw], processes: Processes
 ) -> dict[str, Any]:
     """Learn the step's examples -> a row of what was measured."""
-    settings = config.settings_of(step)
     learner.gradients.flat[:] = 0
     begun = time.perf_counter()
     found = [learner.learn(d, settings, confidence=settings.learns_confidence(step)) for d in drawn]

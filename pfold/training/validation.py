@@ -1,6 +1,6 @@
 """Validation while training: the averaged weights fold known structures, and what they fold is compared with them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ class Validation:
 
         Every process folds its share, and all get all rows.
         """
-        examples = list(self._examples())
+        examples = [(name, example) for name, examples in self.sets for example in examples.found]
         scores = np.zeros((len(examples), len(_SCORES)), np.float32)
         for number in range(processes.rank, len(examples), processes.size):
             scores[number] = self._fold(model, examples[number][1])
@@ -41,11 +41,6 @@ class Validation:
             | {key: float(value) for key, value in zip(_SCORES, found, strict=True)}
             for (of, example), found in zip(examples, scores, strict=True)
         ]
-
-    def _examples(self) -> Iterator[tuple[str, Example]]:
-        for name, examples in self.sets:
-            for example in examples.found:
-                yield name, example
 
     def _fold(self, model: Model, example: Example) -> tuple[float, float]:
         # Structures beyond the last bucket are padded to multiples of it.
@@ -60,7 +55,7 @@ class Validation:
             n_atom=atom_bucket(len(example.truth.mask), n_token),
             logits=False,
         )
-        return lddt_ca(example, out["coordinate"][0]), float(np.mean(out["full_data"][0]["atom_plddt"]))
+        return lddt_ca(example, out["coordinate"][0]), out["summary"][0]["plddt"]
 
 
 def read_validation(

@@ -15,8 +15,8 @@ def convert_checkpoint(checkpoint: Checkpoint, source: Path, destination: Path, 
     """Read a checkpoint, verify that it is the model's, and write it as .safetensors.
 
     Tensors keep their type, or become float32 where the checkpoint asks for it. half: 16-bit floats, of half the size,
-    where a tensor's numbers have a place among them. Raises WeightsError for a file that is
-    not a checkpoint of the model.
+    where a tensor's numbers have a place among them.
+    Raises WeightsError for a file that is not a checkpoint of the model.
     """
     verify_checkpoint(checkpoint, source)
     dtype = np.float32 if checkpoint.as_float32 else None

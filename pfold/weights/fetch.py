@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from pfold.errors import WeightsError
 from pfold.weights.checkpoint import Checkpoint
-from pfold.weights.load import cache_folder
+from pfold.weights.load import cache_folder, cached_file
 from pfold.weights.verify import verify_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -31,10 +31,11 @@ def fetch_weights(checkpoint: Checkpoint, folder: Path | None = None, url: str |
     WeightsError where the network can't be reached or what arrives is damaged or not the model's checkpoint.
     """
     folder = folder or cache_folder()
+    there = cached_file(checkpoint.file, folder)
+    if there is not None:
+        logger.info("%s is there already", there)
+        return there
     path = folder / checkpoint.file
-    if path.is_file():
-        logger.info("%s is there already", path)
-        return path
     folder.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".pt.part")
     try:

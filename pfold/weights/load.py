@@ -26,7 +26,9 @@ def cache_folder() -> Path:
 
 
 def cached_file(file: str, folder: Path | None = None) -> Path | None:
-    """A published file in the cache, or its .safetensors; None where it has neither."""
+    """A published file in the cache, or its .safetensors, or the file that comes with pfold; None for none of them."""
+    if file == DEMO.file:
+        return DEMO_FILE
     path = (folder or cache_folder()) / file
     return next((p for p in (path.with_suffix(".safetensors"), path) if p.is_file()), None)
 
@@ -36,8 +38,6 @@ def published_file(settings: ModelSettings, folder: Path | None = None) -> Path:
 
     Raises WeightsError, saying which file and how to get it, where the cache has neither.
     """
-    if settings.name == DEMO.name:
-        return DEMO_FILE
     found = cached_file(settings.file, folder)
     if found:
         return found

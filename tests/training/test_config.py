@@ -34,6 +34,8 @@ def test_a_stage_changes_only_what_it_sets(tmp_path):
         ({"diffusion_batch": 0}, '"diffusion_batch": 0 is less than'),
         ({"stages": [{"from": 3, "set": {"seed": 1}}]}, "a stage can't set seed"),
         ({"data": {"train": [{"structures": "nowhere"}]}}, "nowhere is no folder"),
+        ({"trained": ["confidence_hed."]}, '"trained" and "frozen" leave no weight of pfold_demo that learns'),
+        ({"stages": [{"from": 3, "set": {"trained": ["x."]}}]}, "stage from 3"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, changed, said):
@@ -43,7 +45,8 @@ def test_what_is_wrong_is_named(tmp_path, changed, said):
 
 
 @pytest.mark.shared
-def test_the_demonstration_model_has_its_configuration():
-    found = load_train_config(REPOSITORY / "config/demo/train.yaml")
+@pytest.mark.parametrize("half", ["train", "confidence"])
+def test_the_demonstration_model_has_its_configuration(half):
+    found = load_train_config(REPOSITORY / f"config/demo/{half}.yaml")
     assert found.model.name == "pfold_demo"
     assert found.train[0].structures.resolve() == (SHARED / "data/structures").resolve()

@@ -149,7 +149,7 @@ def test_structures_are_folded_while_training_with_the_averaged_weights(folder, 
     out = model.predict(example.features, noise=42, n_step=2, n_sample=1)
     row = table[(table.step == 4) & (table.name == "2JOF_A")].iloc[0]
     assert row.lddt_ca == pytest.approx(lddt_ca(example, out["coordinate"][0]), abs=2e-3)
-    assert row.plddt == pytest.approx(np.mean(out["full_data"][0]["atom_plddt"]), abs=1e-2)
+    assert row.plddt == pytest.approx(out["summary"][0]["plddt"], abs=1e-2)
     # Validation changes nothing of what is learnt.
     plain = train(config(folder, tmp_path / "plain", n_step=4))
     states = [load_file(x / "state.safetensors") for x in (found, plain)]

@@ -7,6 +7,8 @@ import pfold
 from pfold.features.featurize import featurize
 from pfold.targets.formats.fasta import merge_chains
 from pfold.targets.types import Target
+from pfold.weights.checkpoint import model_checkpoint
+from pfold.weights.fetch import fetch_weights
 from pfold.weights.load import DEMO_FILE, load_weights, resolve_weights
 from pfold.weights.published import AUTO, model_settings
 from tests.runs import make_config
@@ -19,6 +21,10 @@ def test_they_come_with_pfold():
     assert 10_000_000 < DEMO_FILE.stat().st_size < 12_000_000
     weights = load_weights(SETTINGS, AUTO)
     assert all(np.isfinite(array).all() for name, array in weights.items() if not name.endswith("_bins"))
+
+
+def test_there_is_nothing_to_fetch():
+    assert fetch_weights(model_checkpoint(SETTINGS)) == DEMO_FILE
 
 
 def test_runs_with_them_say_what_they_are(tmp_path):
