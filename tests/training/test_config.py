@@ -45,8 +45,8 @@ def test_what_is_wrong_is_named(tmp_path, changed, said):
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("half", ["train", "confidence"])
-def test_the_demonstration_model_has_its_configuration(half):
-    found = load_train_config(REPOSITORY / f"config/demo/{half}.yaml")
+@pytest.mark.parametrize("part", ["train", "diffusion", "high_noise", "confidence"])
+def test_the_demonstration_model_has_its_configuration(part):
+    found = load_train_config(REPOSITORY / f"config/demo/{part}.yaml")
     assert found.model.name == "pfold_demo"
     assert found.train[0].structures.resolve() == (SHARED / "data/structures").resolve()
