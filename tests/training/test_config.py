@@ -3,9 +3,12 @@
 import pytest
 
 from pfold.errors import ConfigError
+from pfold.training.checkpoint import checkpoint_folder
 from pfold.training.config import load_train_config
 from tests.conftest import REPOSITORY, SHARED
 from tests.training.configs import config
+
+DEMO_PARTS = ["train", "diffusion", "high_noise", "confidence"]
 
 
 def test_defaults_are_the_published_recipe(tmp_path):
@@ -45,8 +48,17 @@ def test_what_is_wrong_is_named(tmp_path, changed, said):
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("part", ["train", "diffusion", "high_noise", "confidence"])
+@pytest.mark.parametrize("part", DEMO_PARTS)
 def test_the_demonstration_model_has_its_configuration(part):
     found = load_train_config(REPOSITORY / f"config/demo/{part}.yaml")
     assert found.model.name == "pfold_demo"
     assert found.train[0].structures.resolve() == (SHARED / "data/structures").resolve()
+
+
+@pytest.mark.shared
+def test_each_part_of_the_demonstration_recipe_begins_where_the_one_before_ends():
+    parts = [load_train_config(REPOSITORY / f"config/demo/{part}.yaml") for part in DEMO_PARTS]
+    ends = [checkpoint_folder(part.results, part.n_step) / "weights.safetensors" for part in parts]
+    assert [part.start for part in parts] == ["scratch", *(str(end) for end in ends[:-1])]
+    last = str(ends[-1].resolve().relative_to(REPOSITORY.resolve()))
+    assert last in (REPOSITORY / "docs/demo_model.md").read_text()
