@@ -220,9 +220,9 @@ def _run(args: argparse.Namespace) -> int:
     elif args.command == "weights":
         _run_weights(args)
     elif args.command == "evaluate":
-        from pfold.evaluation.tables import evaluate
+        from pfold.evaluation.tables import evaluate, evaluation_text
 
-        print(evaluate(args.results, args.truth).to_string(index=False))
+        print(evaluation_text(evaluate(args.results, args.truth)))
     elif args.command == "train":
         # Warnings of MindSpore's compiler are not the user's business.
         os.environ.setdefault("GLOG_v", "3")

@@ -12,7 +12,7 @@ EXAMPLE = Path(__file__).parents[1] / "config/config.yaml"
 
 def test_the_example_is_valid_and_has_every_key():
     config = load_config(EXAMPLE)
-    assert config.model.name == "protenix_tiny_default_v0.5.0"
+    assert (config.model.name, config.weights) == ("pfold_demo", "auto")
     raw = yaml.safe_load(EXAMPLE.read_text())
     assert set(raw) == set(config_schema()["properties"])
     for part in ("search", "batch"):

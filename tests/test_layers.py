@@ -13,7 +13,7 @@ PACKAGE = Path(pfold.__file__).parent
 ORDER = [
     *("share", "errors", "constants", "logs", "strict_yaml", "files", "keyed_store"),
     *("targets", "chem", "weights", "msa", "templates", "features", "confidence"),
-    *("kernels", "model", "inference", "esm", "checkpoints"),
+    *("kernels", "model", "inference", "esm", "checkpoints", "evaluation"),
     *(
         "config_file",
         "config_schema",
@@ -27,7 +27,7 @@ ORDER = [
         "doctor",
         "stages",
     ),
-    *("evaluation", "cascade", "cli_parser", "cli"),
+    *("cascade", "cli_parser", "cli"),
 ]
 
 

@@ -15,11 +15,14 @@ from pfold.evaluation.pairing import Pair, pair_structures
 from pfold.evaluation.scores import score
 from pfold.files import read_table, write_text
 from pfold.targets.read import STRUCTURE_SUFFIXES
+from pfold.weights.remarks import weights_remark
 
 logger = logging.getLogger(__name__)
 
 EVALUATION, CALIBRATION, INTERFACES = "evaluation.csv", "calibration.csv", "interfaces.csv"
 _CONFIDENCE = ("plddt", "ptm", "iptm", "weights")
+# Columns that are printed.
+_SHOWN = ["name", "rank", "plddt", "ptm", "lddt", "lddt_ca", "tm_score", "rmsd_ca"]
 _DIGITS = {"lddt": 4, "lddt_ca": 4, "tm_score": 4, "gdt_ts": 4, "gdt_ha": 4, "rmsd_ca": 2}
 _DIGITS |= {"dockq": 4, "fnat": 4, "irmsd": 2, "lrmsd": 2}
 # Edges of the bins of pLDDT in the table of calibration.
@@ -62,6 +65,13 @@ def evaluate(results: Path, truth: Path) -> pd.DataFrame:
         (results / INTERFACES).unlink(missing_ok=True)
     write_text(results / CALIBRATION, calibration(np.concatenate(residues)).to_csv(index=False))
     return table
+
+
+def evaluation_text(table: pd.DataFrame) -> str:
+    """The table of `evaluate` as people read it: its main columns, and what is to be said of the weights."""
+    remarks = [weights_remark(kind) for kind in dict.fromkeys(table["weights"])]
+    lines = [table[_SHOWN].round(2).to_string(index=False), *filter(None, remarks)]
+    return "\n".join(lines)
 
 
 def _paired(results: Path, sample: pd.Series, truth: Path) -> tuple[Pair, Path] | None:

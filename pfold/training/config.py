@@ -23,7 +23,7 @@ from pfold.weights.published import AUTO, ModelSettings, model_settings
 SCRATCH = "scratch"
 # Keys that a later stage may set.
 _STAGE_KEYS = (
-    *("crop", "diffusion_batch", "loss_weights", "max_n_cycle", "mini_rollout", "optimizer"),
+    *("crop", "diffusion_batch", "loss_weights", "max_n_cycle", "mini_rollout", "noise", "optimizer"),
     *("examples_per_step", "frozen", "trained"),
 )
 

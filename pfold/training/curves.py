@@ -15,7 +15,7 @@ from pfold.training.losses import LOSS_WEIGHTS
 PAGE, _PLOTLY = "training.html", "plotly.js"
 # Points of a curve of losses, each the mean of the steps between it and the one before.
 _MAX_POINTS = 500
-_VALIDATED = {"lddt_ca": "lDDT-CA", "plddt": "pLDDT"}
+_VALIDATED = {"lddt_ca": "lDDT-CA", "tm_score": "TM-score", "plddt": "pLDDT"}
 
 
 def write_curves(results: Path, model: str, measured: Measured) -> Path:

@@ -22,7 +22,7 @@ from pfold.training.optimizer import Optimizer, learning_rate
 from pfold.training.parallel import Processes
 from pfold.training.parameters import Parameters
 from pfold.training.step import Draw, Learner, draw_example
-from pfold.training.validation import read_validation
+from pfold.training.validation import SCORES, read_validation
 from pfold.weights.load import load_weights, resolve_weights
 
 logger = logging.getLogger(__name__)
@@ -178,6 +178,6 @@ def _log_losses(config: TrainConfig, measured: Measured, done: int, seconds: flo
 def _log_validation(done: int, rows: list[dict[str, Any]]) -> None:
     for name in dict.fromkeys(row["set"] for row in rows):
         mine = [row for row in rows if row["set"] == name]
-        lddt_ca, plddt = (np.mean([row[key] for row in mine]) for key in ("lddt_ca", "plddt"))
-        told = f"lDDT-CA {lddt_ca:.3f}, pLDDT {plddt:.1f} in the mean of {len(mine)} structures"
+        lddt_ca, tm, plddt = (np.mean([row[key] for row in mine]) for key in SCORES)
+        told = f"lDDT-CA {lddt_ca:.3f}, TM-score {tm:.3f}, pLDDT {plddt:.1f} in the mean of {len(mine)} structures"
         logger.info("step %d: validation, %s: %s", done, name, told)

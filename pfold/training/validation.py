@@ -7,6 +7,7 @@ from typing import Any
 import biotite.structure as struc
 import numpy as np
 
+from pfold.evaluation.scores import tm_score
 from pfold.inference.buckets import atom_bucket, token_bucket
 from pfold.inference.model import Model
 from pfold.training.data.examples import Example
@@ -14,7 +15,7 @@ from pfold.training.data.sets import Examples, StructureSet, read_set
 from pfold.training.parallel import Processes
 
 # Scores of a validated structure, in the order in which processes share them.
-_SCORES = ("lddt_ca", "plddt")
+SCORES = ("lddt_ca", "tm_score", "plddt")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,22 +28,22 @@ class Validation:
     seed: int
 
     def run(self, model: Model, step: int, processes: Processes) -> list[dict[str, Any]]:
-        """Fold each structure once -> a row of each: step, set, name, n_token, lddt_ca (0 to 1), plddt (0 to 100).
+        """Fold each structure once -> a row of each: step, set, name, n_token and its scores.
 
-        Every process folds its share, and all get all rows.
+        Scores: lddt_ca and tm_score (0 to 1), plddt (0 to 100). Every process folds its share, and all get all rows.
         """
         examples = [(name, example) for name, examples in self.sets for example in examples.found]
-        scores = np.zeros((len(examples), len(_SCORES)), np.float32)
+        scores = np.zeros((len(examples), len(SCORES)), np.float32)
         for number in range(processes.rank, len(examples), processes.size):
             scores[number] = self._fold(model, examples[number][1])
         processes.sum(scores)
         return [
             {"step": step, "set": of, "name": example.name, "n_token": example.n_token}
-            | {key: float(value) for key, value in zip(_SCORES, found, strict=True)}
+            | {key: float(value) for key, value in zip(SCORES, found, strict=True)}
             for (of, example), found in zip(examples, scores, strict=True)
         ]
 
-    def _fold(self, model: Model, example: Example) -> tuple[float, float]:
+    def _fold(self, model: Model, example: Example) -> tuple[float, float, float]:
         # Structures beyond the last bucket are padded to multiples of it.
         largest = self.buckets[-1]
         n_token = token_bucket(example.n_token, [*self.buckets, -(-example.n_token // largest) * largest])
@@ -55,7 +56,9 @@ class Validation:
             n_atom=atom_bucket(len(example.truth.mask), n_token),
             logits=False,
         )
-        return lddt_ca(example, out["coordinate"][0]), out["summary"][0]["plddt"]
+        known, predicted = trace(example, out["coordinate"][0])
+        # lDDT sees distances alone; TM-score tells a fold from its mirror image.
+        return lddt_ca(known, predicted), tm_score(known, predicted, len(known)), out["summary"][0]["plddt"]
 
 
 def read_validation(
@@ -66,10 +69,15 @@ def read_validation(
     return Validation(found, buckets, n_step, seed)
 
 
-def lddt_ca(example: Example, prediction: np.ndarray) -> float:
-    """lDDT (biotite) of the resolved Cα (C1' of nucleotides) of a prediction [A, 3] (Å), 0 to 1."""
+def trace(example: Example, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The resolved Cα (C1' of nucleotides) of the truth and of a prediction [A, 3], each [n, 3] float32 (Å)."""
     chosen = np.asarray(example.features["plddt_m_rep_atom_mask"], bool) & (example.truth.mask > 0)
-    known = struc.AtomArray(int(chosen.sum()))
-    known.coord = example.truth.coordinate[chosen].astype(np.float32)
-    known.res_id = np.arange(len(known))
-    return float(struc.lddt(known, prediction[chosen]))
+    return example.truth.coordinate[chosen].astype(np.float32), prediction[chosen].astype(np.float32)
+
+
+def lddt_ca(known: np.ndarray, predicted: np.ndarray) -> float:
+    """lDDT (biotite) of the positions [n, 3] (Å) of one atom a residue, 0 to 1."""
+    atoms = struc.AtomArray(len(known))
+    atoms.coord = known
+    atoms.res_id = np.arange(len(known))
+    return float(struc.lddt(atoms, predicted))

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -169,7 +168,8 @@ class Faults:
             self.struck["raised"] = ""
         for batch, folders in self.workspace.batches().items():
             begun = self.workspace.done() & set(folders)
-            if batch in self.struck.values() or not begun or len(begun) == len(folders):
+            # One result and two to go: it is folding still when the process is found.
+            if batch in self.struck.values() or len(begun) != 1:
                 continue
             self._strike_batch(batch)
 
@@ -183,11 +183,13 @@ class Faults:
             process.kill()
             self.struck["killed"] = batch
         elif "cancelled" not in self.struck:
+            # Halted, so that it can't end before SLURM, which lets it go on, tells it to stop.
+            process.suspend()
             self.workspace.slurm.client("scancel", job)
             self.struck["cancelled"] = batch
         elif "timed out" not in self.struck:
             # A hanging process, which the time limit ends.
-            process.send_signal(signal.SIGSTOP)
+            process.suspend()
             self.workspace.slurm.client("scontrol", "update", f"JobId={job}", "TimeLimit=1")
             self.struck["timed out"] = batch
         if "controller" not in self.struck:

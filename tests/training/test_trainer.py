@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 import pfold
 from pfold.cli import main
 from pfold.errors import PfoldError
+from pfold.evaluation.scores import tm_score
 from pfold.inference import graphs
 from pfold.training.checkpoint import checkpoint_folder
 from pfold.training.config import parse_train_config
@@ -24,7 +25,7 @@ from pfold.training.data.examples import read_example
 from pfold.training.parameters import FlatLayout, Parameters
 from pfold.training.step import Learner, prepare, step_generator
 from pfold.training.trainer import train
-from pfold.training.validation import lddt_ca
+from pfold.training.validation import lddt_ca, trace
 from pfold.weights.published import model_settings
 from tests.training.configs import config, keys, step_settings
 
@@ -148,7 +149,9 @@ def test_structures_are_folded_while_training_with_the_averaged_weights(folder, 
     model = pfold.load_model("pfold_demo", weights=found / "weights.safetensors")
     out = model.predict(example.features, noise=42, n_step=2, n_sample=1)
     row = table[(table.step == 4) & (table.name == "2JOF_A")].iloc[0]
-    assert row.lddt_ca == pytest.approx(lddt_ca(example, out["coordinate"][0]), abs=2e-3)
+    known, predicted = trace(example, out["coordinate"][0])
+    assert row.lddt_ca == pytest.approx(lddt_ca(known, predicted), abs=2e-3)
+    assert row.tm_score == pytest.approx(tm_score(known, predicted, len(known)), abs=2e-3)
     assert row.plddt == pytest.approx(out["summary"][0]["plddt"], abs=1e-2)
     # Validation changes nothing of what is learnt.
     plain = train(config(folder, tmp_path / "plain", n_step=4))
