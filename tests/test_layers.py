@@ -13,14 +13,15 @@ PACKAGE = Path(pfold.__file__).parent
 ORDER = [
     *("share", "errors", "constants", "logs", "strict_yaml", "files", "keyed_store"),
     *("targets", "chem", "weights", "msa", "templates", "features", "confidence"),
-    *("kernels", "model", "inference", "esm", "checkpoints", "evaluation"),
+    *("kernels", "model", "inference", "esm", "checkpoints"),
     *(
         "config_file",
         "config_schema",
-        "training",
         "config",
         "project",
         "results",
+        "evaluation",
+        "training",
         "run",
         "report",
         "export",

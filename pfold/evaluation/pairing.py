@@ -19,13 +19,14 @@ _MAX_ASSIGNMENTS = 5040
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """A polymer chain: one letter a residue, and each residue's atoms by name.
+    """A polymer chain: one letter a residue, and each residue's number and atoms by name.
 
     places: position (Å) of each atom; plddt: B factor of the residue's first atom.
     """
 
     id: str
     sequence: str
+    numbers: Sequence[int]
     places: Sequence[dict[str, np.ndarray]]
     plddt: Sequence[float]
 
@@ -34,13 +35,14 @@ class Chain:
 class Pair:
     """The atoms that a prediction and a known structure both have, in the same order.
 
-    res_id of `known` counts the residues of both, from 0; plddt [n_residue] is theirs. chains: names of each chain in
-    the known structure and in the prediction.
+    res_id of `known` counts the residues of both, from 0; plddt [n_residue] is theirs, and residues are their chains
+    and numbers in the prediction. chains: names of each chain in the known structure and in the prediction.
     """
 
     known: struc.AtomArray
     predicted: np.ndarray
     plddt: np.ndarray
+    residues: Sequence[tuple[str, int]]
     n_known_residue: int
     chains: Sequence[tuple[str, str]]
 
@@ -63,7 +65,8 @@ def read_chains(path: Path) -> list[Chain]:
         residues = list(polymer)
         letters = [gemmi.find_tabulated_residue(r.name).one_letter_code.upper().strip() or "X" for r in residues]
         places = [{atom.name: np.array(atom.pos.tolist()) for atom in r if atom.occ > 0} for r in residues]
-        chains.append(Chain(chain.name, "".join(letters), places, [r[0].b_iso if len(r) else 0.0 for r in residues]))
+        numbers, plddt = [int(r.seqid.num or 0) for r in residues], [r[0].b_iso if len(r) else 0.0 for r in residues]
+        chains.append(Chain(chain.name, "".join(letters), numbers, places, plddt))
     if not chains:
         raise InputError(f"{path}: there is no polymer in the first model")
     return chains
@@ -120,6 +123,7 @@ def _assignments(mine: Sequence[Chain], theirs: Sequence[Chain]) -> Iterator[_As
 def _pair(assignment: _Assignment, n_known_residue: int) -> Pair | None:
     known, predicted, names, chain_ids, residue = [], [], [], [], []
     plddt: list[float] = []
+    residues: list[tuple[str, int]] = []
     for mine, theirs, pairs in assignment:
         for i, j in pairs:
             shared = [name for name in theirs.places[j] if name in mine.places[i]]
@@ -132,10 +136,11 @@ def _pair(assignment: _Assignment, n_known_residue: int) -> Pair | None:
                 chain_ids.append(theirs.id)
                 residue.append(len(plddt))
             plddt.append(mine.plddt[i])
+            residues.append((mine.id, mine.numbers[i]))
     if len(known) < 3:
         return None
     array = struc.AtomArray(len(known))
     array.coord, array.atom_name = np.array(known, np.float32), np.array(names)
     array.chain_id, array.res_id = np.array(chain_ids), np.array(residue)
     chains = [(theirs.id, mine.id) for mine, theirs, _ in assignment]
-    return Pair(array, np.array(predicted, np.float32), np.array(plddt), n_known_residue, chains)
+    return Pair(array, np.array(predicted, np.float32), np.array(plddt), residues, n_known_residue, chains)

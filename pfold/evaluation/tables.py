@@ -10,41 +10,50 @@ import numpy as np
 import pandas as pd
 
 from pfold.errors import InputError, PfoldError
+from pfold.evaluation.aligned_error import aligned_errors
 from pfold.evaluation.interfaces import interfaces
+from pfold.evaluation.page import write_page
 from pfold.evaluation.pairing import Pair, pair_structures
 from pfold.evaluation.scores import score
 from pfold.files import read_table, write_text
+from pfold.results.confidences import confidences_file, read_confidences
+from pfold.results.layout import CONFIDENCES, MODEL
 from pfold.targets.read import STRUCTURE_SUFFIXES
 from pfold.weights.remarks import weights_remark
 
 logger = logging.getLogger(__name__)
 
-EVALUATION, CALIBRATION, INTERFACES = "evaluation.csv", "calibration.csv", "interfaces.csv"
+EVALUATION, INTERFACES = "evaluation.csv", "interfaces.csv"
+CALIBRATION, PAE_CALIBRATION = "calibration.csv", "pae_calibration.csv"
 _CONFIDENCE = ("plddt", "ptm", "iptm", "weights")
 # Columns that are printed.
 _SHOWN = ["name", "rank", "plddt", "ptm", "lddt", "lddt_ca", "tm_score", "rmsd_ca"]
 _DIGITS = {"lddt": 4, "lddt_ca": 4, "tm_score": 4, "gdt_ts": 4, "gdt_ha": 4, "rmsd_ca": 2}
 _DIGITS |= {"dockq": 4, "fnat": 4, "irmsd": 2, "lrmsd": 2}
-# Edges of the bins of pLDDT in the table of calibration.
-_BINS = np.arange(0, 101, 10)
+# Edges of the bins of pLDDT and of PAE (Å) in the tables of calibration.
+_PLDDT_BINS, _PAE_BINS = np.arange(0, 101, 10), np.arange(0, 33, 2)
 
 
 def evaluate(results: Path, truth: Path) -> pd.DataFrame:
     """Compare every sample whose target has a known structure of its name in `truth`; writes its tables to `results`.
 
     evaluation.csv: a row a sample, beside its own confidence; interfaces.csv, where chains touch: a row an interface of
-    a sample, DockQ beside ipTM; calibration.csv: pLDDT against the lDDT of residues, by bins of pLDDT.
+    a sample, DockQ beside ipTM; calibration.csv: pLDDT against the lDDT of residues, by bins of pLDDT;
+    pae_calibration.csv: PAE against the error of residues, by bins of PAE; evaluation.html shows them.
     Raises PfoldError where no target has a known structure.
     """
     summary = read_table(results / "summary.parquet", "run pfold first")
     iptm = _chain_pair_iptm(results)
-    rows, residues, touching = [], [], []
+    rows, residues, pairs, touching = [], [], [], []
     for _, sample in summary[summary["structure"].notna()].iterrows():
         compared = _paired(results, sample, truth)
         if compared is None:
             continue
         pair, known = compared
         values = asdict(score(pair))
+        structure = results / str(sample["structure"])
+        stem = structure.with_name(structure.name.removesuffix(MODEL) + CONFIDENCES)
+        pairs.append(aligned_errors(pair, read_confidences(confidences_file(stem))))
         residues.append(np.stack([pair.plddt, 100 * values.pop("residue_lddt")], axis=1))
         rows.append(_columns(sample, *_CONFIDENCE) | _rounded(values) | {"known": str(known)})
         for one in interfaces(pair):
@@ -63,7 +72,11 @@ def evaluate(results: Path, truth: Path) -> pd.DataFrame:
     else:
         # What an evaluation against other structures may have left.
         (results / INTERFACES).unlink(missing_ok=True)
-    write_text(results / CALIBRATION, calibration(np.concatenate(residues)).to_csv(index=False))
+    by_plddt = calibration(np.concatenate(residues), _PLDDT_BINS, ("n_residue", "plddt", "lddt"))
+    by_pae = calibration(np.concatenate(pairs), _PAE_BINS, ("n_pair", "pae", "error"))
+    write_text(results / CALIBRATION, by_plddt.to_csv(index=False))
+    write_text(results / PAE_CALIBRATION, by_pae.to_csv(index=False))
+    write_page(results, table, by_plddt, by_pae, pd.DataFrame(touching))
     return table
 
 
@@ -108,13 +121,16 @@ def known_structure(truth: Path, name: str) -> Path | None:
     return next((path for path in files if path.is_file()), None)
 
 
-def calibration(residues: np.ndarray) -> pd.DataFrame:
-    """Mean pLDDT and lDDT (0 to 100) of residues by bins of pLDDT.  residues [n, 2]: pLDDT, lDDT, nan without any."""
-    residues = residues[np.isfinite(residues).all(1)]
-    number = np.clip(np.digitize(residues[:, 0], _BINS) - 1, 0, len(_BINS) - 2)
+def calibration(found: np.ndarray, bins: np.ndarray, names: tuple[str, str, str]) -> pd.DataFrame:
+    """Means of a confidence and of what it tells, by bins of the confidence.
+
+    found [n, 2]: both of each residue or pair, nan without any. names: the columns of the number and of both means.
+    """
+    found = found[np.isfinite(found).all(1)]
+    number = np.clip(np.digitize(found[:, 0], bins) - 1, 0, len(bins) - 2)
     rows = []
     for i in np.unique(number):
-        mine = residues[number == i]
-        means = mine.mean(0).round(2)
-        rows.append({"from": _BINS[i], "to": _BINS[i + 1], "n_residue": len(mine), "plddt": means[0], "lddt": means[1]})
-    return pd.DataFrame(rows)
+        mine = found[number == i]
+        values = (len(mine), *mine.mean(0).round(2))
+        rows.append({"from": bins[i], "to": bins[i + 1]} | dict(zip(names, values, strict=True)))
+    return pd.DataFrame(rows, columns=["from", "to", *names])

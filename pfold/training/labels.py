@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pfold.confidence.frames import in_frames
 from pfold.constants import LDDT_THRESHOLDS
 from pfold.features.schema import Features
 
@@ -91,24 +92,11 @@ def pae_labels(f: Features, truth: Truth, prediction: np.ndarray) -> tuple[np.nd
     frames = np.where(has_frame[:, None], frames, 0)
     known = has_frame & (truth.mask[frames].sum(1) >= 3)
     mask = known[:, None] * truth.mask[representative][None]
-    predicted = _in_frames(np.asarray(prediction, np.float64), frames, representative)
-    true = _in_frames(truth.coordinate, frames, representative)
+    predicted = in_frames(np.asarray(prediction, np.float64), frames, representative)
+    true = in_frames(truth.coordinate, frames, representative)
     error = np.sqrt(((predicted - true) ** 2).sum(-1)) * mask
     bins = np.where(mask > 0, _bins(error, 0.0, 32.0, 64), 63).astype(np.int32)
     return bins, _mean_weights(mask)
-
-
-def _in_frames(x: np.ndarray, frames: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Coordinates of the points in each frame, AF3 Algorithm 29.  x [A, 3], frames [N, 3], points [M] -> [N, M, 3]."""
-
-    def unit(v: np.ndarray) -> np.ndarray:
-        return np.asarray(v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-8))
-
-    a, b, c = x[frames[:, 0]], x[frames[:, 1]], x[frames[:, 2]]
-    w1, w2 = unit(a - b), unit(c - b)
-    e1, e2 = unit(w1 + w2), unit(w2 - w1)
-    basis = np.stack([e1, e2, np.cross(e1, e2)], axis=1)
-    return np.einsum("nmk,nik->nmi", x[points][None] - b[:, None], basis)
 
 
 def plddt_labels(f: Features, truth: Truth, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

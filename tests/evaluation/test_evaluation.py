@@ -13,10 +13,12 @@ import pytest
 import tmtools
 
 from pfold.errors import InputError, PfoldError
+from pfold.evaluation.aligned_error import aligned_errors
 from pfold.evaluation.interfaces import interfaces
 from pfold.evaluation.pairing import pair_structures, read_chains
 from pfold.evaluation.scores import gdt, score
-from pfold.evaluation.tables import calibration, evaluate
+from pfold.evaluation.tables import calibration, evaluate, evaluation_text
+from pfold.results.confidences import write_confidences
 
 TURN = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 
@@ -136,7 +138,16 @@ def test_other_proteins_are_refused(known, shared):
 
 
 @pytest.mark.shared
-def test_a_results_folder_becomes_two_tables(known, tmp_path, shared):
+def confidences_of(path: Path, pae: float) -> dict[str, np.ndarray]:
+    """Confidences of a structure's residues, of which every pair but those of the first has this PAE."""
+    keys = [(chain.id, number) for chain in read_chains(path) for number in chain.numbers]
+    values = np.full((len(keys), len(keys)), pae)
+    values[0] = values[:, 0] = 31
+    chains, numbers = np.array([chain for chain, _ in keys]), np.array([number for _, number in keys])
+    return {"token_chain_ids": chains, "token_res_ids": numbers, "pae": values}
+
+
+def test_a_results_folder_becomes_tables_and_a_page(known, tmp_path, shared):
     results, truth = tmp_path / "results", tmp_path / "truth"
     results.mkdir()
     truth.mkdir()
@@ -144,8 +155,12 @@ def test_a_results_folder_becomes_two_tables(known, tmp_path, shared):
     (truth / "odd.cif").write_bytes(gzip.decompress((shared / "data/mmcif/5zyh.cif.gz").read_bytes()))
     rows = []
     for name in ("good", "odd", "unknown"):
-        changed(known, results / f"{name}.cif", noise=0.5)
-        rows.append({"name": name, "structure": f"{name}.cif", "rank": 1, "seed": 101, "sample": 0, "plddt": 80.0})
+        (results / name).mkdir()
+        structure = changed(known, results / name / f"{name}_model.cif", noise=0.5)
+        write_confidences(results / name / f"{name}_confidences", confidences_of(structure, 3.0), "json")
+        rows.append(
+            {"name": name, "structure": f"{name}/{name}_model.cif", "rank": 1, "seed": 101, "sample": 0, "plddt": 80.0}
+        )
     table = pd.DataFrame(rows).assign(ptm=0.8, iptm=None, weights="x")
     table.to_parquet(results / "summary.parquet")
     pairs = {"name": ["good"], "chain_1": ["A"], "chain_2": ["B"], "iptm": [0.7]}
@@ -156,6 +171,17 @@ def test_a_results_folder_becomes_two_tables(known, tmp_path, shared):
     assert written.loc[0, "lddt"] == pytest.approx(found.loc[0, "lddt"])
     assert 0.7 < written.loc[0, "lddt"] < 0.95
     assert pd.read_csv(results / "calibration.csv")["n_residue"].sum() == 202
+    by_pae = pd.read_csv(results / "pae_calibration.csv")
+    assert by_pae["n_pair"].tolist() == [201 * 200, 2 * 201]
+    assert by_pae["pae"].tolist() == [3, 31]
+    # 0.5 Å of an atom turn a residue's frame by so much that what is far from it is many Å away.
+    assert by_pae["error"].between(5, 30).all()
+    page = (results / "evaluation.html").read_text()
+    assert "1 targets against known structures" in page
+    assert (results / "plotly.js").stat().st_size > 1_000_000
+    said = evaluation_text(found.assign(weights="demonstration"))
+    assert said.splitlines()[0].split() == ["name", "rank", "plddt", "ptm", "lddt", "lddt_ca", "tm_score", "rmsd_ca"]
+    assert "no predictor" in said
     with pytest.raises(PfoldError, match="no target of"):
         evaluate(results, shared / "data/modelcif")
 
@@ -208,8 +234,28 @@ def test_dockq_of_an_interface_is_the_package_s_own(known, tmp_path):
     assert not list(interfaces(pair_structures(whole, cut_in_two(known, tmp_path / "apart.cif", moved=60))))
 
 
+@pytest.mark.shared
+def test_aligned_errors_are_how_far_one_chain_is_moved_seen_from_the_other(known, tmp_path):
+    whole, moved = cut_in_two(known, tmp_path / "whole.cif"), cut_in_two(known, tmp_path / "moved.cif", moved=1.5)
+    confidences = confidences_of(whole, 3.0)
+    pair = pair_structures(changed(moved, tmp_path / "copy.cif"), whole)
+    errors = aligned_errors(pair, confidences)
+    n = 202
+    assert errors.shape == (n * (n - 1), 2)
+    table = np.zeros((n, n))
+    table[~np.eye(n, dtype=bool)] = errors[:, 1]
+    between = np.zeros((n, n), bool)
+    between[:120, 120:] = between[120:, :120] = True
+    assert np.allclose(table[between], 1.5 * 3**0.5, atol=2e-2)
+    assert np.allclose(table[~between], 0, atol=2e-2)
+    assert (errors[: n - 1, 0] == 31).all()
+    # What the confidences do not know does not count.
+    few = {key: value[:10] for key, value in confidences.items()}
+    assert aligned_errors(pair, few).shape == (90, 2)
+
+
 def test_calibration_has_a_row_for_each_bin_that_occurs():
     residues = np.array([[95.0, 90.0], [91.0, 80.0], [100.0, 100.0], [35.0, 20.0], [50.0, np.nan]])
-    table = calibration(residues)
+    table = calibration(residues, np.arange(0, 101, 10), ("n_residue", "plddt", "lddt"))
     assert table[["from", "to", "n_residue"]].values.tolist() == [[30, 40, 1], [90, 100, 3]]
     assert table["lddt"].tolist() == [20.0, 90.0]
