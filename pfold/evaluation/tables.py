@@ -12,6 +12,7 @@ import pandas as pd
 from pfold.errors import InputError, PfoldError
 from pfold.evaluation.aligned_error import aligned_errors
 from pfold.evaluation.interfaces import interfaces
+from pfold.evaluation.ligands import LigandPose, ligand_poses
 from pfold.evaluation.page import write_page
 from pfold.evaluation.pairing import Pair, pair_structures
 from pfold.evaluation.scores import score
@@ -23,13 +24,13 @@ from pfold.weights.remarks import weights_remark
 
 logger = logging.getLogger(__name__)
 
-EVALUATION, INTERFACES = "evaluation.csv", "interfaces.csv"
+EVALUATION, INTERFACES, LIGANDS = "evaluation.csv", "interfaces.csv", "ligands.csv"
 CALIBRATION, PAE_CALIBRATION = "calibration.csv", "pae_calibration.csv"
 _CONFIDENCE = ("plddt", "ptm", "iptm", "weights")
 # Columns that are printed.
 _SHOWN = ["name", "rank", "plddt", "ptm", "lddt", "lddt_ca", "tm_score", "rmsd_ca"]
 _DIGITS = {"lddt": 4, "lddt_ca": 4, "tm_score": 4, "gdt_ts": 4, "gdt_ha": 4, "rmsd_ca": 2}
-_DIGITS |= {"dockq": 4, "fnat": 4, "irmsd": 2, "lrmsd": 2}
+_DIGITS |= {"dockq": 4, "fnat": 4, "irmsd": 2, "lrmsd": 2, "rmsd": 2, "lddt_pli": 4}
 # Edges of the bins of pLDDT and of PAE (Å) in the tables of calibration.
 _PLDDT_BINS, _PAE_BINS = np.arange(0, 101, 10), np.arange(0, 33, 2)
 
@@ -38,13 +39,14 @@ def evaluate(results: Path, truth: Path) -> pd.DataFrame:
     """Compare every sample whose target has a known structure of its name in `truth`; writes its tables to `results`.
 
     evaluation.csv: a row a sample, beside its own confidence; interfaces.csv, where chains touch: a row an interface of
-    a sample, DockQ beside ipTM; calibration.csv: pLDDT against the lDDT of residues, by bins of pLDDT;
-    pae_calibration.csv: PAE against the error of residues, by bins of PAE; evaluation.html shows them.
+    a sample, DockQ beside ipTM; ligands.csv, where both have any: a row a ligand of a sample; calibration.csv: pLDDT
+    against the lDDT of residues, by bins of pLDDT; pae_calibration.csv: PAE against the error of residues, by bins of
+    PAE; evaluation.html shows them.
     Raises PfoldError where no target has a known structure.
     """
     summary = read_table(results / "summary.parquet", "run pfold first")
     iptm = _chain_pair_iptm(results)
-    rows, residues, pairs, touching = [], [], [], []
+    rows, residues, pairs, touching, bound = [], [], [], [], []
     for _, sample in summary[summary["structure"].notna()].iterrows():
         compared = _paired(results, sample, truth)
         if compared is None:
@@ -61,17 +63,19 @@ def evaluate(results: Path, truth: Path) -> pd.DataFrame:
             key = sample["name"], frozenset((one.chain_1, one.chain_2))
             confidence = {"iptm": iptm.get(key) if sample["rank"] == 1 else None}
             touching.append(_columns(sample, "weights") | _rounded(asdict(one)) | confidence)
+        bound += [_columns(sample, "weights") | _rounded(asdict(one)) for one in _ligands(structure, known)]
     if not rows:
         raise PfoldError(
             f"{truth}: no target of {results} has a known structure there, such as NAME.cif or NAME.pdb.gz"
         )
     table = pd.DataFrame(rows)
     write_text(results / EVALUATION, table.to_csv(index=False))
-    if touching:
-        write_text(results / INTERFACES, pd.DataFrame(touching).to_csv(index=False))
-    else:
-        # What an evaluation against other structures may have left.
-        (results / INTERFACES).unlink(missing_ok=True)
+    for file, found in ((INTERFACES, touching), (LIGANDS, bound)):
+        if found:
+            write_text(results / file, pd.DataFrame(found).to_csv(index=False))
+        else:
+            # What an evaluation against other structures may have left.
+            (results / file).unlink(missing_ok=True)
     by_plddt = calibration(np.concatenate(residues), _PLDDT_BINS, ("n_residue", "plddt", "lddt"))
     by_pae = calibration(np.concatenate(pairs), _PAE_BINS, ("n_pair", "pae", "error"))
     write_text(results / CALIBRATION, by_plddt.to_csv(index=False))
@@ -97,6 +101,15 @@ def _paired(results: Path, sample: pd.Series, truth: Path) -> tuple[Pair, Path] 
     except InputError as error:
         logger.warning("%s is not compared: %s", sample["name"], error)
         return None
+
+
+def _ligands(predicted: Path, known: Path) -> list[LigandPose]:
+    """The ligands that both have; none, with a warning, where they can't be matched."""
+    try:
+        return list(ligand_poses(predicted, known))
+    except InputError as error:
+        logger.warning("ligands are not compared: %s", error)
+        return []
 
 
 def _columns(sample: pd.Series, *more: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import tmtools
 from pfold.errors import InputError, PfoldError
 from pfold.evaluation.aligned_error import aligned_errors
 from pfold.evaluation.interfaces import interfaces
+from pfold.evaluation.ligands import ligand_poses
 from pfold.evaluation.pairing import pair_structures, read_chains
 from pfold.evaluation.scores import gdt, score
 from pfold.evaluation.tables import calibration, evaluate, evaluation_text
@@ -252,6 +253,38 @@ def test_aligned_errors_are_how_far_one_chain_is_moved_seen_from_the_other(known
     # What the confidences do not know does not count.
     few = {key: value[:10] for key, value in confidences.items()}
     assert aligned_errors(pair, few).shape == (90, 2)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(("name", "components"), [("102m", ["SO4", "HEM"]), ("5zyh", ["9N0"]), ("7zzx", [])])
+def test_ligands_are_compared_where_their_sites_are(shared, tmp_path, name, components):
+    known = shared / f"data/mmcif/{name}.cif.gz"
+    copied = list(ligand_poses(changed(known, tmp_path / "copy.cif"), known))
+    assert [one.component for one in copied] == components
+    assert all(one.rmsd < 1e-3 and one.lddt_pli == 1 for one in copied)
+    shaken = list(ligand_poses(changed(known, tmp_path / "shaken.cif", noise=0.5), known))
+    assert [one.n_atom for one in shaken] == [one.n_atom for one in copied]
+    # Three axes of 0.5 Å each, and what the superposition of the site adds.
+    assert all(0.4 < one.rmsd < 2 and 0.6 < one.lddt_pli < 1 for one in shaken)
+
+
+@pytest.mark.shared
+def test_a_symmetric_ligand_may_be_turned_and_another_place_is_seen(shared, tmp_path):
+    """Two oxygens of a sulfate exchanged change nothing; moved by 2 Å it is that far away."""
+    known = shared / "data/mmcif/102m.cif.gz"
+    structure = gemmi.read_structure(str(known))
+    (sulfate,) = [residue for chain in structure[0] for residue in chain if residue.name == "SO4"]
+    first, second = (sulfate.find_atom(name, "*") for name in ("O1", "O2"))
+    first.pos, second.pos = gemmi.Position(*second.pos.tolist()), gemmi.Position(*first.pos.tolist())
+    structure.make_mmcif_document().write_file(str(tmp_path / "turned.cif"))
+    found = {one.component: one for one in ligand_poses(tmp_path / "turned.cif", known)}
+    assert found["SO4"].rmsd == pytest.approx(0, abs=1e-3)
+    for atom in sulfate:
+        atom.pos += gemmi.Position(2, 0, 0)
+    structure.make_mmcif_document().write_file(str(tmp_path / "moved.cif"))
+    found = {one.component: one for one in ligand_poses(tmp_path / "moved.cif", known)}
+    assert found["SO4"].rmsd == pytest.approx(2, abs=1e-2)
+    assert found["HEM"].rmsd == pytest.approx(0, abs=1e-3)
 
 
 def test_calibration_has_a_row_for_each_bin_that_occurs():
