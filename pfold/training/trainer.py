@@ -16,6 +16,7 @@ from pfold.training.checkpoint import Measured, checkpoint_folder, load_checkpoi
 from pfold.training.config import SCRATCH, StepSettings, TrainConfig
 from pfold.training.curves import write_curves
 from pfold.training.data.sets import Examples, read_set
+from pfold.training.events import Events
 from pfold.training.initial import initial_weights
 from pfold.training.losses import LOSS_WEIGHTS
 from pfold.training.optimizer import Optimizer, learning_rate
@@ -48,6 +49,7 @@ def train(config: TrainConfig) -> Path:
     if newest is not None:
         first, measured = load_checkpoint(newest, optimizer, identity)
         logger.info("going on after step %d", first)
+    events = Events(config.results, first) if processes.rank == 0 else None
     begun, stage = time.perf_counter(), None
     for step, drawn in _draws(config, sets, first, processes):
         settings = config.settings_of(step)
@@ -61,13 +63,19 @@ def train(config: TrainConfig) -> Path:
                 found = validation.run(learner.model, done, processes)
             measured.validation += found
             _log_validation(done, found)
-        if processes.rank > 0:
+            if events:
+                events.validation(done, found, SCORES)
+        if events is None:
             continue
         if done % config.log_every == 0 or done == config.n_step:
-            _log_losses(config, measured, done, (time.perf_counter() - begun) / (done - first))
+            means = _mean_losses(config, measured)
+            _log_losses(config, means, done, (time.perf_counter() - begun) / (done - first))
+            events.losses(done, means)
         if done % config.checkpoint_every == 0 or done == config.n_step:
             save_checkpoint(config.results, done, parameters.layout, optimizer, measured, identity)
             write_curves(config.results, config.model.name, measured)
+    if events:
+        events.close()
     return checkpoint_folder(config.results, config.n_step)
 
 
@@ -165,11 +173,15 @@ def _step(
     return about | losses | {"seconds": time.perf_counter() - begun, "rate": learning_rate(settings.optimizer, step)}
 
 
-def _log_losses(config: TrainConfig, measured: Measured, done: int, seconds: float) -> None:
+def _mean_losses(config: TrainConfig, measured: Measured) -> dict[str, float]:
+    """Means since the last line of the log."""
     recent = measured.losses[-config.log_every :]
     found = {key: [row[key] for row in recent if row.get(key) is not None] for key in ("loss", *LOSS_WEIGHTS)}
     # A step that learns no confidence, or none but confidence, has no such losses.
-    means = {key: np.nanmean(values) for key, values in found.items() if np.isfinite(values).any()}
+    return {key: float(np.nanmean(values)) for key, values in found.items() if np.isfinite(values).any()}
+
+
+def _log_losses(config: TrainConfig, means: dict[str, float], done: int, seconds: float) -> None:
     left = (config.n_step - done) * seconds
     told = ", ".join(f"{key.removesuffix('_loss')} {value:.3f}" for key, value in means.items())
     logger.info("step %d of %d: %s; %.2f s a step, %.1f h left", done, config.n_step, told, seconds, left / 3600)
