@@ -7,6 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 
+# Entries of the buffers that a step works on at once.
+_BLOCK = 2**16
+
+
 @dataclass(frozen=True)
 class OptimizerSettings:
     """learning_rate is reached after `warmup_steps` and multiplied by decay_factor every decay_every steps."""
@@ -33,12 +37,12 @@ def learning_rate(settings: OptimizerSettings, step: int) -> float:
 class Optimizer:
     """First and second moments and the average of the weights, each one buffer as long as the parameters'.
 
-    trained [n] float32: 1 where an entry changes, as all do at first, and 0 where it is frozen.
+    trained [n] bool: whether an entry changes, as all do at first.
     """
 
     def __init__(self, settings: OptimizerSettings, parameters: np.ndarray) -> None:
         self.settings, self.parameters = settings, parameters
-        self.trained = np.ones_like(parameters)
+        self.trained = np.ones(len(parameters), bool)
         self.m = np.zeros_like(parameters)
         self.v = np.zeros_like(parameters)
         self.ema = parameters.copy()
@@ -55,31 +59,37 @@ class Optimizer:
         norm = float(np.sqrt(np.dot(gradients, gradients)))
         if not np.isfinite(norm):
             return norm
-        if norm > settings.clip_norm:
-            gradients *= np.float32(settings.clip_norm / norm)
-        if settings.weight_decay:
-            gradients += np.float32(settings.weight_decay) * self.parameters * self.trained
         self.n_update += 1
-        b1, b2 = np.float32(settings.beta1), np.float32(settings.beta2)
-        self.m += (1 - b1) * (gradients - self.m)
-        np.square(gradients, out=gradients)
-        self.v += (1 - b2) * (gradients - self.v)
-        rate = learning_rate(settings, step) / (1 - settings.beta1**self.n_update)
-        # In the buffer of the gradients: a step needs no further one.
-        np.sqrt(self.v, out=gradients)
-        gradients *= np.float32(1 / np.sqrt(1 - settings.beta2**self.n_update))
-        gradients += np.float32(settings.epsilon)
-        np.divide(self.m, gradients, out=gradients)
-        gradients *= np.float32(rate)
-        # What was frozen in a later stage has moments of an earlier one.
-        gradients *= self.trained
-        self.parameters -= gradients
+        clip = np.float32(settings.clip_norm / norm) if norm > settings.clip_norm else np.float32(1)
+        rate = np.float32(learning_rate(settings, step) / (1 - settings.beta1**self.n_update))
+        unbiased = np.float32(1 / np.sqrt(1 - settings.beta2**self.n_update))
         # At first the average follows faster, so that it forgets what training began with.
         decay = min(settings.ema_decay, (1 + self.n_update) / (10 + self.n_update))
-        np.subtract(self.parameters, self.ema, out=gradients)
-        gradients *= np.float32(1 - decay)
-        self.ema += gradients
+        for start in range(0, len(gradients), _BLOCK):
+            self._step_block(slice(start, start + _BLOCK), gradients, clip, rate, unbiased, np.float32(1 - decay))
         return norm
+
+    def _step_block(
+        self,
+        block: slice,
+        gradients: np.ndarray,
+        clip: np.float32,
+        rate: np.float32,
+        unbiased: np.float32,
+        follow: np.float32,
+    ) -> None:
+        """Adam and the average on some entries of all buffers, which stay in the processor's cache meanwhile."""
+        settings = self.settings
+        g, m, v, trained = gradients[block], self.m[block], self.v[block], self.trained[block]
+        parameters, ema = self.parameters[block], self.ema[block]
+        g *= clip
+        if settings.weight_decay:
+            g += np.float32(settings.weight_decay) * parameters * trained
+        m += np.float32(1 - np.float32(settings.beta1)) * (g - m)
+        v += np.float32(1 - np.float32(settings.beta2)) * (np.square(g) - v)
+        # What was frozen in a later stage has moments of an earlier one.
+        parameters -= rate * (m / (np.sqrt(v) * unbiased + np.float32(settings.epsilon))) * trained
+        ema += follow * (parameters - ema)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

@@ -108,9 +108,9 @@ def _enter_stage(settings: StepSettings, learner: Learner, optimizer: Optimizer)
     trained = frozenset(name for name in layout.shapes if settings.learns(name))
     learner.trained = trained
     optimizer.settings = settings.optimizer
-    optimizer.trained[:] = 0
+    optimizer.trained[:] = False
     for name in trained:
-        layout.view(optimizer.trained, name)[...] = 1
+        layout.view(optimizer.trained, name)[...] = True
 
 
 def _identity(config: TrainConfig, sets: list[tuple[float, Examples]]) -> str:

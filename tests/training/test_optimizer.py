@@ -43,7 +43,7 @@ def test_steps_are_adams():
 
 def test_frozen_weights_stay_and_the_average_follows():
     optimizer = Optimizer(SETTINGS, np.ones(10, np.float32))
-    optimizer.trained[5:] = 0
+    optimizer.trained[5:] = False
     for step in range(50):
         optimizer.step(np.ones(10, np.float32), step)
     assert (optimizer.parameters[5:] == 1).all()
@@ -56,7 +56,7 @@ def test_weights_that_a_later_stage_freezes_stay_in_spite_of_their_moments():
     optimizer = Optimizer(SETTINGS, np.ones(10, np.float32))
     optimizer.step(np.ones(10, np.float32), 0)
     before = optimizer.parameters.copy()
-    optimizer.trained[:5] = 0
+    optimizer.trained[:5] = False
     optimizer.step(np.ones(10, np.float32), 1)
     assert np.array_equal(optimizer.parameters[:5], before[:5])
     assert (optimizer.parameters[5:] < before[5:]).all()
