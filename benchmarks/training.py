@@ -1,0 +1,101 @@
+"""One training step on a features file with made-up truth, and what its parts took, as JSON; one process a measurement.
+
+Usage: python benchmarks/training.py FEATURES.npz MODEL [--diffusion_batch 8] [--n_cycle 1] [--steps 3] [--no_optimizer]
+
+The first step compiles and is left out; of the others the median is printed.
+"""
+
+import argparse
+import json
+import os
+import resource
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+os.environ.setdefault("GLOG_v", "3")
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from pfold import kernels
+from pfold.features.schema import Features
+from pfold.training.config import parse_train_config
+from pfold.training.forward import SegmentNames, TrainingNoise, TrainingPass
+from pfold.training.labels import Truth
+from pfold.training.losses import LOSS_WEIGHTS
+from pfold.training.optimizer import Optimizer
+from pfold.training.parameters import Gradients, Parameters
+from pfold.weights.load import load_weights
+from pfold.weights.published import UNTRAINED, model_settings
+
+Seconds = defaultdict[str, list[float]]
+
+
+@contextmanager
+def timed(seconds: Seconds, part: str) -> Iterator[None]:
+    """Add the seconds that the block takes."""
+    begun = time.perf_counter()
+    yield
+    seconds[part].append(time.perf_counter() - begun)
+
+
+def drawn(n_atom: int, n_sample: int) -> tuple[Truth, TrainingNoise, np.ndarray]:
+    """A truth, the noise of a diffusion batch at the published levels, and a prediction."""
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(n_atom, 3)) * 12
+    truth = Truth(x, np.ones(n_atom), np.zeros((0, 2), int), 2.0)
+    noise = TrainingNoise(
+        sigma=(16 * np.exp(-1.2 + 1.5 * generator.standard_normal(n_sample))).astype(np.float32),
+        rot=Rotation.random(n_sample, generator).as_matrix().astype(np.float32),
+        trans=generator.standard_normal((n_sample, 3)).astype(np.float32),
+        x=generator.standard_normal((n_sample, n_atom, 3), dtype=np.float32),
+    )
+    return truth, noise, x + generator.normal(size=x.shape)
+
+
+def measure(options: argparse.Namespace) -> dict[str, float]:
+    """Median seconds of a step's parts, of the whole step, and the peak of memory (MiB)."""
+    features, settings = Features(np.load(options.features)), model_settings(options.model)
+    parameters = Parameters(settings, load_weights(settings, UNTRAINED))
+    names, gradients = SegmentNames(settings), Gradients(parameters.layout)
+    truth, noise, prediction = drawn(len(features["atom_to_token_idx"]), options.diffusion_batch)
+    weights = LOSS_WEIGHTS | {"bond_loss": 4.0, "pae_loss": 1e-4}
+    optimizer = None
+    if options.optimizer:
+        keys = {"model": options.model, "results": ".", "n_step": 1, "data": {"train": [{"structures": "."}]}}
+        optimizer = Optimizer(
+            parse_train_config(keys, options.here, "benchmark").stages[0][1].optimizer, parameters.flat
+        )
+    rows = [np.arange(min(len(features["msa"]), settings.max_msa_rows))] * options.n_cycle
+    seconds: Seconds = defaultdict(list)
+    for number in range(options.steps + 1):
+        gradients.flat[:] = 0
+        with timed(seconds, "step"), kernels.differentiable():
+            step = TrainingPass(settings, parameters, names, features, truth)
+            with timed(seconds, "trunk"):
+                s_inputs, s, z = step.trunk(options.n_cycle, rows)
+                step.distogram(z, weights)
+            with timed(seconds, "diffusion"):
+                step.diffusion(s_inputs, s, z, noise, weights)
+            with timed(seconds, "confidence"):
+                step.confidence(s_inputs, s, z, prediction, weights)
+            with timed(seconds, "backward"):
+                step.backward(gradients)
+            if optimizer is not None:
+                with timed(seconds, "optimizer"):
+                    optimizer.step(gradients.flat, number)
+    found = {part: float(np.median(times[1:])) for part, times in seconds.items()}
+    return found | {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("features")
+    parser.add_argument("model")
+    for name, default in (("diffusion_batch", 8), ("n_cycle", 1), ("steps", 3)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--no_optimizer", dest="optimizer", action="store_false", help="gradients alone")
+    print(json.dumps(measure(parser.parse_args())))
