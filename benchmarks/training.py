@@ -66,9 +66,8 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     optimizer = None
     if options.optimizer:
         keys = {"model": options.model, "results": ".", "n_step": 1, "data": {"train": [{"structures": "."}]}}
-        optimizer = Optimizer(
-            parse_train_config(keys, options.here, "benchmark").stages[0][1].optimizer, parameters.flat
-        )
+        config = parse_train_config(keys, Path.cwd(), "benchmark")
+        optimizer = Optimizer(config.settings_of(0).optimizer, parameters.flat)
     rows = [np.arange(min(len(features["msa"]), settings.max_msa_rows))] * options.n_cycle
     seconds: Seconds = defaultdict(list)
     for number in range(options.steps + 1):
