@@ -71,7 +71,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     rows = [np.arange(min(len(features["msa"]), settings.max_msa_rows))] * options.n_cycle
     seconds: Seconds = defaultdict(list)
     for number in range(options.steps + 1):
-        gradients.flat[:] = 0
+        gradients.clear()
         with timed(seconds, "step"), kernels.differentiable():
             step = TrainingPass(settings, parameters, names, features, truth)
             with timed(seconds, "trunk"):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-
 # Entries of the buffers that a step works on at once.
 _BLOCK = 2**16
 
@@ -49,13 +48,16 @@ class Optimizer:
         # Steps that changed the weights; one whose gradients are not finite does not.
         self.n_update = 0
 
-    def step(self, gradients: np.ndarray, step: int) -> float:
+    def step(self, gradients: np.ndarray, step: int, reached: np.ndarray | None = None) -> float:
         """Clip the gradients (which are changed), take a step, follow with the average. Returns the norm before.
 
-        Gradients that are not finite change nothing; their norm, which is not either, tells.
+        reached [n] bool: entries that have a gradient in this step, all where it is None. The others stay as they are,
+        moments too, as in PyTorch: weight decay alone, which Adam scales up, would bring them to nothing. Gradients that
+        are not finite change nothing; their norm, which is not either, tells.
         """
         settings = self.settings
-        gradients *= self.trained
+        active = self.trained if reached is None else self.trained & reached
+        gradients *= active
         norm = float(np.sqrt(np.dot(gradients, gradients)))
         if not np.isfinite(norm):
             return norm
@@ -66,13 +68,16 @@ class Optimizer:
         # At first the average follows faster, so that it forgets what training began with.
         decay = min(settings.ema_decay, (1 + self.n_update) / (10 + self.n_update))
         for start in range(0, len(gradients), _BLOCK):
-            self._step_block(slice(start, start + _BLOCK), gradients, clip, rate, unbiased, np.float32(1 - decay))
+            self._step_block(
+                slice(start, start + _BLOCK), gradients, active, clip, rate, unbiased, np.float32(1 - decay)
+            )
         return norm
 
     def _step_block(
         self,
         block: slice,
         gradients: np.ndarray,
+        active: np.ndarray,
         clip: np.float32,
         rate: np.float32,
         unbiased: np.float32,
@@ -80,15 +85,14 @@ class Optimizer:
     ) -> None:
         """Adam and the average on some entries of all buffers, which stay in the processor's cache meanwhile."""
         settings = self.settings
-        g, m, v, trained = gradients[block], self.m[block], self.v[block], self.trained[block]
+        g, m, v, active = gradients[block], self.m[block], self.v[block], active[block]
         parameters, ema = self.parameters[block], self.ema[block]
         g *= clip
         if settings.weight_decay:
-            g += np.float32(settings.weight_decay) * parameters * trained
-        m += np.float32(1 - np.float32(settings.beta1)) * (g - m)
-        v += np.float32(1 - np.float32(settings.beta2)) * (np.square(g) - v)
-        # What was frozen in a later stage has moments of an earlier one.
-        parameters -= rate * (m / (np.sqrt(v) * unbiased + np.float32(settings.epsilon))) * trained
+            g += np.float32(settings.weight_decay) * parameters * active
+        m += np.float32(1 - np.float32(settings.beta1)) * (g - m) * active
+        v += np.float32(1 - np.float32(settings.beta2)) * (np.square(g) - v) * active
+        parameters -= rate * (m / (np.sqrt(v) * unbiased + np.float32(settings.epsilon))) * active
         ema += follow * (parameters - ema)
 
     @contextmanager

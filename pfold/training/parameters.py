@@ -3,7 +3,7 @@
 The tensors that graphs take are views of the buffer: what the optimiser writes there is what the next step reads.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,13 @@ class FlatLayout:
         """All entries of a buffer by their checkpoint names."""
         return {name: self.view(buffer, name) for name in self.shapes}
 
+    def mask(self, names: Iterable[str]) -> np.ndarray:
+        """Which entries of a buffer are of these names, bool."""
+        found = np.zeros(self.size, bool)
+        for name in names:
+            self.view(found, name)[...] = True
+        return found
+
 
 class Parameters:
     """A model's parameters, float32: `flat`, and as the trees of tensors that graphs take."""
@@ -70,18 +77,25 @@ class Parameters:
 
 
 class Gradients:
-    """Gradients of all parameters in one buffer, float32."""
+    """Gradients of all parameters in one buffer, float32. reached: names of those that any was added to."""
 
     def __init__(self, layout: FlatLayout) -> None:
         self.layout = layout
         self.flat = np.zeros(layout.size, np.float32)
+        self.reached: set[str] = set()
         self._views = layout.views(self.flat)
+
+    def clear(self) -> None:
+        """Begin a new step."""
+        self.flat[:] = 0
+        self.reached.clear()
 
     def add(self, names: Sequence[str], gradients: Sequence[Tensor]) -> None:
         """Add the gradients of the entries of these names."""
         for name, gradient in zip(names, gradients, strict=True):
             if not name.endswith(FIXED):
                 self._views[name] += gradient.asnumpy()
+                self.reached.add(name)
 
     def named(self) -> dict[str, np.ndarray]:
         """The gradients by their checkpoint names."""

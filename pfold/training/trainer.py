@@ -108,9 +108,7 @@ def _enter_stage(settings: StepSettings, learner: Learner, optimizer: Optimizer)
     trained = frozenset(name for name in layout.shapes if settings.learns(name))
     learner.trained = trained
     optimizer.settings = settings.optimizer
-    optimizer.trained[:] = False
-    for name in trained:
-        layout.view(optimizer.trained, name)[...] = True
+    optimizer.trained[:] = layout.mask(trained)
 
 
 def _identity(config: TrainConfig, sets: list[tuple[float, Examples]]) -> str:
@@ -158,12 +156,12 @@ def _step(
     settings: StepSettings, learner: Learner, optimizer: Optimizer, step: int, drawn: list[Draw], processes: Processes
 ) -> dict[str, Any]:
     """Learn the step's examples -> a row of what was measured."""
-    learner.gradients.flat[:] = 0
+    learner.gradients.clear()
     begun = time.perf_counter()
     found = [learner.learn(d, settings, confidence=settings.learns_confidence(step)) for d in drawn]
     learner.gradients.flat /= settings.examples_per_step
     processes.sum(learner.gradients.flat)
-    norm = optimizer.step(learner.gradients.flat, step)
+    norm = optimizer.step(learner.gradients.flat, step, _reached(learner, processes))
     names = ",".join(d.name for d in drawn)
     skipped = not np.isfinite(norm)
     if skipped:
@@ -171,6 +169,14 @@ def _step(
     losses = {key: float(np.mean([f[key] for f in found])) for key in found[0]}
     about: dict[str, Any] = {"step": step, "examples": names, "norm": norm, "skipped": skipped}
     return about | losses | {"seconds": time.perf_counter() - begun, "rate": learning_rate(settings.optimizer, step)}
+
+
+def _reached(learner: Learner, processes: Processes) -> np.ndarray:
+    """Entries that any process's examples have a gradient for, bool."""
+    names = list(learner.parameters.layout.shapes)
+    found = np.array([name in learner.gradients.reached for name in names], np.float32)
+    processes.sum(found)
+    return learner.parameters.layout.mask(np.array(names)[found > 0].tolist())
 
 
 def _mean_losses(config: TrainConfig, measured: Measured) -> dict[str, float]:

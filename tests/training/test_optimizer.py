@@ -62,6 +62,19 @@ def test_weights_that_a_later_stage_freezes_stay_in_spite_of_their_moments():
     assert (optimizer.parameters[5:] < before[5:]).all()
 
 
+def test_weights_without_a_gradient_stay_as_they_are():
+    """The entries of a head that learns now and then; Adam would make a step of the decay alone."""
+    optimizer = Optimizer(dataclasses.replace(SETTINGS, weight_decay=1e-3), np.ones(10, np.float32))
+    reached = np.arange(10) < 5
+    optimizer.step(np.ones(10, np.float32), 0)
+    before = optimizer.parameters.copy(), optimizer.m.copy(), optimizer.v.copy()
+    for step in range(1, 20):
+        optimizer.step(np.zeros(10, np.float32), step, reached)
+    for now, then in zip((optimizer.parameters, optimizer.m, optimizer.v), before, strict=True):
+        assert np.array_equal(now[5:], then[5:])
+        assert (now[:5] != then[:5]).all()
+
+
 @pytest.mark.parametrize("odd", [np.nan, np.inf])
 def test_gradients_that_are_not_finite_change_nothing(odd):
     optimizer = Optimizer(dataclasses.replace(SETTINGS), np.ones(10, np.float32))

@@ -22,6 +22,7 @@ from pfold.inference import graphs
 from pfold.training.checkpoint import checkpoint_folder
 from pfold.training.config import parse_train_config
 from pfold.training.data.examples import read_example
+from pfold.training.initial import initial_weights
 from pfold.training.parameters import FlatLayout, Parameters
 from pfold.training.step import Learner, prepare, step_generator
 from pfold.training.trainer import train
@@ -131,6 +132,18 @@ def test_frozen_parts_stay_as_they_were(folder, undisturbed, tmp_path):
         if name.startswith(("pairformer_stack.", "msa_module.")):
             assert np.array_equal(array, after[name]), name
     assert not np.array_equal(before["distogram_head.linear.weight"], after["distogram_head.linear.weight"])
+
+
+def test_a_head_that_no_step_teaches_stays_as_it_began(folder, tmp_path):
+    """The confidence head before the first mini-rollout, in spite of weight decay."""
+    optimizer = {"learning_rate": 1e-2, "warmup_steps": 0, "weight_decay": 1e-3}
+    found = train(config(folder, tmp_path / "out", n_step=2, mini_rollout={"start": 100}, optimizer=optimizer))
+    after, start = load_file(found / "weights.safetensors"), initial_weights(model_settings("pfold_demo"), 42)
+    head = [name for name in start if name.startswith("confidence_head.")]
+    assert len(head) > 50
+    assert all(np.array_equal(after[name], start[name]) for name in head)
+    changed = "distogram_head.linear.weight"
+    assert not np.array_equal(after[changed], start[changed])
 
 
 def test_structures_are_folded_while_training_with_the_averaged_weights(folder, tmp_path):
