@@ -52,8 +52,8 @@ class Optimizer:
         """Clip the gradients (which are changed), take a step, follow with the average. Returns the norm before.
 
         reached [n] bool: entries that have a gradient in this step, all where it is None. The others stay as they are,
-        moments too, as in PyTorch: weight decay alone, which Adam scales up, would bring them to nothing. Gradients that
-        are not finite change nothing; their norm, which is not either, tells.
+        moments too, as in PyTorch: weight decay alone, which Adam scales up, would bring them to nothing. Gradients
+        that are not finite change nothing; their norm, which is not either, tells.
         """
         settings = self.settings
         active = self.trained if reached is None else self.trained & reached
