@@ -8,7 +8,7 @@ from pfold.training.config import load_train_config
 from tests.conftest import REPOSITORY, SHARED
 from tests.training.configs import config
 
-DEMO_PARTS = ["train", "diffusion", "high_noise", "confidence"]
+DEMO_PARTS = ["train", "diffusion", "high_noise", "joint", "confidence"]
 
 
 def test_defaults_are_the_published_recipe(tmp_path):
