@@ -127,7 +127,8 @@ def folding(workspace):
 def wait_for_first_result(process: subprocess.Popen, workspace: Workspace, before: dict[str, int]) -> psutil.Process:
     """Wait until one target is folded; returns the job that is folding the next."""
     deadline = time.monotonic() + TIMEOUT
-    while workspace.receipts() == before:
+    # A result that is just being replaced is not there for a moment.
+    while not newer(workspace.receipts(), before):
         assert process.poll() is None, process.stdout.read()
         assert time.monotonic() < deadline
         time.sleep(0.02)
