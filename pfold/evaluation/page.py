@@ -16,7 +16,6 @@ _TITLES = (
     "mean lDDT of residues by pLDDT",
     "mean error of residue pairs by PAE (Å)",
     "TM-score by pTM",
-    "DockQ by ipTM",
 )
 
 
@@ -27,12 +26,16 @@ def write_page(
 
     table, by_plddt, by_pae, interfaces: what `evaluate` writes; interfaces may be empty.
     """
+    touching = len(interfaces) > 0 and bool(interfaces["iptm"].notna().any())
+    titles = [*_TITLES, "DockQ by ipTM" if touching else "DockQ by ipTM: no chains touch", "samples"]
     specs = [[{}, {}], [{}, {}], [{"type": "table", "colspan": 2}, None]]
-    figure = make_subplots(rows=3, cols=2, specs=specs, subplot_titles=[*_TITLES, "samples"], row_heights=[1, 1, 1.4])
+    figure = make_subplots(
+        rows=3, cols=2, specs=specs, subplot_titles=titles, vertical_spacing=0.07, row_heights=[1, 1, 1.4]
+    )
     _add(figure, 1, 1, by_plddt["plddt"], by_plddt["lddt"], _counted(by_plddt["n_residue"], "residues"), 100)
     _add(figure, 1, 2, by_pae["pae"], by_pae["error"], _counted(by_pae["n_pair"], "pairs"), 32)
     _add(figure, 2, 1, table["ptm"], table["tm_score"], table["name"], 1)
-    if len(interfaces) and interfaces["iptm"].notna().any():
+    if touching:
         best = interfaces[interfaces["iptm"].notna()]
         label = best["name"] + " " + best["chain_1"] + best["chain_2"]
         _add(figure, 2, 2, best["iptm"], best["dockq"], label, 1)
