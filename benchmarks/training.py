@@ -18,16 +18,16 @@ from pathlib import Path
 os.environ.setdefault("GLOG_v", "3")
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from pfold import kernels
 from pfold.features.schema import Features
-from pfold.training.config import parse_train_config
+from pfold.training.config import StepSettings, parse_train_config
 from pfold.training.forward import SegmentNames, TrainingNoise, TrainingPass
 from pfold.training.labels import Truth
 from pfold.training.losses import LOSS_WEIGHTS
 from pfold.training.optimizer import Optimizer
 from pfold.training.parameters import Gradients, Parameters
+from pfold.training.step import draw_noise
 from pfold.weights.load import load_weights
 from pfold.weights.published import UNTRAINED, model_settings
 
@@ -42,18 +42,12 @@ def timed(seconds: Seconds, part: str) -> Iterator[None]:
     seconds[part].append(time.perf_counter() - begun)
 
 
-def drawn(n_atom: int, n_sample: int) -> tuple[Truth, TrainingNoise, np.ndarray]:
-    """A truth, the noise of a diffusion batch at the published levels, and a prediction."""
+def drawn(n_atom: int, settings: StepSettings) -> tuple[Truth, TrainingNoise, np.ndarray]:
+    """A truth, the noise of a diffusion batch, and a prediction."""
     generator = np.random.default_rng(0)
     x = generator.normal(size=(n_atom, 3)) * 12
     truth = Truth(x, np.ones(n_atom), np.zeros((0, 2), int), 2.0)
-    noise = TrainingNoise(
-        sigma=(16 * np.exp(-1.2 + 1.5 * generator.standard_normal(n_sample))).astype(np.float32),
-        rot=Rotation.random(n_sample, generator).as_matrix().astype(np.float32),
-        trans=generator.standard_normal((n_sample, 3)).astype(np.float32),
-        x=generator.standard_normal((n_sample, n_atom, 3), dtype=np.float32),
-    )
-    return truth, noise, x + generator.normal(size=x.shape)
+    return truth, draw_noise(generator, settings, n_atom), x + generator.normal(size=x.shape)
 
 
 def measure(options: argparse.Namespace) -> dict[str, float]:
@@ -61,13 +55,12 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     features, settings = Features(np.load(options.features)), model_settings(options.model)
     parameters = Parameters(settings, load_weights(settings, UNTRAINED))
     names, gradients = SegmentNames(settings), Gradients(parameters.layout)
-    truth, noise, prediction = drawn(len(features["atom_to_token_idx"]), options.diffusion_batch)
+    keys = {"model": options.model, "results": ".", "n_step": 1, "data": {"train": [{"structures": "."}]}}
+    keys |= {"diffusion_batch": options.diffusion_batch}
+    published = parse_train_config(keys, Path.cwd(), "benchmark").settings_of(0)
+    truth, noise, prediction = drawn(len(features["atom_to_token_idx"]), published)
     weights = LOSS_WEIGHTS | {"bond_loss": 4.0, "pae_loss": 1e-4}
-    optimizer = None
-    if options.optimizer:
-        keys = {"model": options.model, "results": ".", "n_step": 1, "data": {"train": [{"structures": "."}]}}
-        config = parse_train_config(keys, Path.cwd(), "benchmark")
-        optimizer = Optimizer(config.settings_of(0).optimizer, parameters.flat)
+    optimizer = Optimizer(published.optimizer, parameters.flat) if options.optimizer else None
     rows = [np.arange(min(len(features["msa"]), settings.max_msa_rows))] * options.n_cycle
     seconds: Seconds = defaultdict(list)
     for number in range(options.steps + 1):

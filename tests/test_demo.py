@@ -13,7 +13,7 @@ from pfold.targets.read import read_records
 from tests.conftest import DEMO, SHARED
 
 RECALLED = DEMO / "recalled.fasta"
-# The third word of a record: what the weights know of it.
+# What a record says after its PDB entry, and the split that this means.
 KINDS = {"trained on": "train", "point mutant": "train", "never seen": "validation"}
 
 

@@ -11,7 +11,7 @@ import pfold
 PACKAGE = Path(pfold.__file__).parent
 # Each part may import itself and what stands before it (docs/architecture.md).
 ORDER = [
-    *("share", "errors", "constants", "logs", "strict_yaml", "files", "keyed_store"),
+    *("share", "errors", "constants", "logs", "strict_yaml", "files", "plots", "keyed_store"),
     *("targets", "chem", "weights", "msa", "templates", "features", "confidence"),
     *("kernels", "model", "inference", "esm", "checkpoints"),
     *(

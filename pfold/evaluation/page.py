@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
-from pfold.files import write_text
+from pfold.plots import write_plots
 from pfold.weights.remarks import weights_remark
 
-PAGE, _PLOTLY = "evaluation.html", "plotly.js"
+PAGE = "evaluation.html"
 _COLUMNS = ("name", "rank", "plddt", "ptm", "lddt", "lddt_ca", "tm_score", "gdt_ts", "rmsd_ca")
 _TITLES = (
     "mean lDDT of residues by pLDDT",
@@ -44,10 +43,7 @@ def write_page(
     remarks = " ".join(filter(None, map(weights_remark, dict.fromkeys(table["weights"]))))
     title = f"{table['name'].nunique()} targets against known structures<br><sub>{remarks}</sub>"
     figure.update_layout(title=title, height=1400, template="plotly_white", showlegend=False)
-    if not (results / _PLOTLY).is_file():
-        write_text(results / _PLOTLY, get_plotlyjs())
-    write_text(results / PAGE, figure.to_html(include_plotlyjs=_PLOTLY))
-    return results / PAGE
+    return write_plots(results / PAGE, figure)
 
 
 def _counted(numbers: pd.Series, what: str) -> pd.Series:

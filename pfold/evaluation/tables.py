@@ -69,19 +69,31 @@ def evaluate(results: Path, truth: Path) -> pd.DataFrame:
             f"{truth}: no target of {results} has a known structure there, such as NAME.cif or NAME.pdb.gz"
         )
     table = pd.DataFrame(rows)
+    _write(results, table, pd.DataFrame(touching), pd.DataFrame(bound), np.concatenate(residues), np.concatenate(pairs))
+    return table
+
+
+def _write(
+    results: Path,
+    table: pd.DataFrame,
+    touching: pd.DataFrame,
+    bound: pd.DataFrame,
+    residues: np.ndarray,
+    pairs: np.ndarray,
+) -> None:
+    """Write the tables and the page; residues [n, 2]: pLDDT and lDDT, pairs [n, 2]: PAE and error (Å)."""
     write_text(results / EVALUATION, table.to_csv(index=False))
     for file, found in ((INTERFACES, touching), (LIGANDS, bound)):
-        if found:
-            write_text(results / file, pd.DataFrame(found).to_csv(index=False))
+        if len(found):
+            write_text(results / file, found.to_csv(index=False))
         else:
             # What an evaluation against other structures may have left.
             (results / file).unlink(missing_ok=True)
-    by_plddt = calibration(np.concatenate(residues), _PLDDT_BINS, ("n_residue", "plddt", "lddt"))
-    by_pae = calibration(np.concatenate(pairs), _PAE_BINS, ("n_pair", "pae", "error"))
+    by_plddt = calibration(residues, _PLDDT_BINS, ("n_residue", "plddt", "lddt"))
+    by_pae = calibration(pairs, _PAE_BINS, ("n_pair", "pae", "error"))
     write_text(results / CALIBRATION, by_plddt.to_csv(index=False))
     write_text(results / PAE_CALIBRATION, by_pae.to_csv(index=False))
-    write_page(results, table, by_plddt, by_pae, pd.DataFrame(touching))
-    return table
+    write_page(results, table, by_plddt, by_pae, touching)
 
 
 def evaluation_text(table: pd.DataFrame) -> str:

@@ -5,14 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
-from pfold.files import write_text
+from pfold.plots import write_plots
 from pfold.training.checkpoint import Measured
 from pfold.training.losses import LOSS_WEIGHTS
 
-PAGE, _PLOTLY = "training.html", "plotly.js"
+PAGE = "training.html"
 # Points of a curve of losses, each the mean of the steps between it and the one before.
 _MAX_POINTS = 500
 _VALIDATED = {"lddt_ca": "lDDT-CA", "tm_score": "TM-score", "plddt": "pLDDT"}
@@ -37,10 +36,7 @@ def write_curves(results: Path, model: str, measured: Measured) -> Path:
             _add(figure, *_cell(place), by_step["step"], by_step[score], f"validation: {name}", legend=place == 4)
     figure.update_xaxes(title_text="step", row=3)
     figure.update_layout(title=f"Training of {model}: {len(losses)} steps", height=1000, template="plotly_white")
-    if not (results / _PLOTLY).is_file():
-        write_text(results / _PLOTLY, get_plotlyjs())
-    write_text(results / PAGE, figure.to_html(include_plotlyjs=_PLOTLY))
-    return results / PAGE
+    return write_plots(results / PAGE, figure)
 
 
 def _cell(place: int) -> tuple[int, int]:

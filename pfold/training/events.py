@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from pfold.training.validation import set_means
 
 FOLDER = "events"
 
@@ -27,9 +27,8 @@ class Events:
 
     def validation(self, done: int, rows: Sequence[Mapping[str, Any]], scores: Sequence[str]) -> None:
         """Mean scores of each set of validated structures, after this many steps."""
-        for name in dict.fromkeys(row["set"] for row in rows):
-            mine = [row for row in rows if row["set"] == name]
-            self._write(f"validation/{name}", done, {key: float(np.mean([row[key] for row in mine])) for key in scores})
+        for name, means in set_means(rows, scores).items():
+            self._write(f"validation/{name}", done, means)
 
     def close(self) -> None:
         """Write what is waiting."""

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
@@ -23,7 +24,7 @@ from pfold.training.optimizer import Optimizer, learning_rate
 from pfold.training.parallel import Processes
 from pfold.training.parameters import Parameters
 from pfold.training.step import Draw, Learner, draw_example
-from pfold.training.validation import SCORES, read_validation
+from pfold.training.validation import SCORES, read_validation, set_means
 from pfold.weights.load import load_weights, resolve_weights
 
 logger = logging.getLogger(__name__)
@@ -173,10 +174,10 @@ def _step(
 
 def _reached(learner: Learner, processes: Processes) -> np.ndarray:
     """Entries that any process's examples have a gradient for, bool."""
-    names = list(learner.parameters.layout.shapes)
-    found = np.array([name in learner.gradients.reached for name in names], np.float32)
+    layout = learner.parameters.layout
+    found = np.array([name in learner.gradients.reached for name in layout.shapes], np.float32)
     processes.sum(found)
-    return learner.parameters.layout.mask(np.array(names)[found > 0].tolist())
+    return layout.mask(name for name, count in zip(layout.shapes, found, strict=True) if count)
 
 
 def _mean_losses(config: TrainConfig, measured: Measured) -> dict[str, float]:
@@ -194,8 +195,8 @@ def _log_losses(config: TrainConfig, means: dict[str, float], done: int, seconds
 
 
 def _log_validation(done: int, rows: list[dict[str, Any]]) -> None:
-    for name in dict.fromkeys(row["set"] for row in rows):
-        mine = [row for row in rows if row["set"] == name]
-        lddt_ca, tm, plddt = (np.mean([row[key] for row in mine]) for key in SCORES)
-        told = f"lDDT-CA {lddt_ca:.3f}, TM-score {tm:.3f}, pLDDT {plddt:.1f} in the mean of {len(mine)} structures"
+    count = Counter(row["set"] for row in rows)
+    for name, means in set_means(rows, SCORES).items():
+        lddt_ca, tm, plddt = (means[key] for key in SCORES)
+        told = f"lDDT-CA {lddt_ca:.3f}, TM-score {tm:.3f}, pLDDT {plddt:.1f} in the mean of {count[name]} structures"
         logger.info("step %d: validation, %s: %s", done, name, told)

@@ -1,6 +1,6 @@
 """Validation while training: the averaged weights fold known structures, and what they fold is compared with them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,14 @@ def read_validation(
     """The structures of these sets. Raises ConfigError where one of them has none."""
     found = [(one.split or one.structures.name, read_set(one, use_msa=use_msa)) for one in sets]
     return Validation(found, buckets, n_step, seed)
+
+
+def set_means(rows: Sequence[Mapping[str, Any]], scores: Sequence[str]) -> dict[str, dict[str, float]]:
+    """The mean of each score over the structures of each set, by the set's name.  rows: of `Validation.run`."""
+    return {
+        name: {key: float(np.mean([row[key] for row in rows if row["set"] == name])) for key in scores}
+        for name in dict.fromkeys(row["set"] for row in rows)
+    }
 
 
 def trace(example: Example, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
