@@ -1,6 +1,7 @@
 """One training step on a features file with made-up truth, and what its parts took, as JSON; one process a measurement.
 
-Usage: python benchmarks/training.py FEATURES.npz MODEL [--diffusion_batch 8] [--n_cycle 1] [--steps 3] [--no_optimizer]
+Usage: python benchmarks/training.py FEATURES.npz MODEL [--diffusion_batch 8] [--at_once 4] [--n_cycle 1] [--steps 3]
+           [--no_optimizer]
 
 The first step compiles and is left out; of the others the median is printed.
 """
@@ -54,6 +55,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     """Median seconds of a step's parts, of the whole step, and the peak of memory (MiB)."""
     features, settings = Features(np.load(options.features)), model_settings(options.model)
     parameters = Parameters(settings, load_weights(settings, UNTRAINED))
+    kernels.release_memory()
     names, gradients = SegmentNames(settings), Gradients(parameters.layout)
     keys = {"model": options.model, "results": ".", "n_step": 1, "data": {"train": [{"structures": "."}]}}
     keys |= {"diffusion_batch": options.diffusion_batch}
@@ -71,7 +73,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
                 s_inputs, s, z = step.trunk(options.n_cycle, rows)
                 step.distogram(z, weights)
             with timed(seconds, "diffusion"):
-                step.diffusion(s_inputs, s, z, noise, weights)
+                step.diffusion(s_inputs, s, z, noise, weights, options.at_once)
             with timed(seconds, "confidence"):
                 step.confidence(s_inputs, s, z, prediction, weights)
             with timed(seconds, "backward"):
@@ -89,5 +91,6 @@ if __name__ == "__main__":
     parser.add_argument("model")
     for name, default in (("diffusion_batch", 8), ("n_cycle", 1), ("steps", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--at_once", type=int, help="noisy copies that are denoised together; all by default")
     parser.add_argument("--no_optimizer", dest="optimizer", action="store_false", help="gradients alone")
     print(json.dumps(measure(parser.parse_args())))

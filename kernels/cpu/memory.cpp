@@ -1,6 +1,7 @@
 // Large blocks of memory that operators take one after another.
 #include "memory.h"
 
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -95,9 +96,12 @@ void return_block(void* data, std::size_t bytes) {
   while (idle_bytes > MAX_IDLE) drop_largest();
 }
 
-// Gives back what no operator has in use.
+// Gives back what no operator has in use, and what the allocator of the process keeps of what was freed.
 extern "C" void pfold_release_memory() {
   const std::lock_guard<std::mutex> lock(mutex);
   while (!idle.empty()) drop_largest();
   max_in_use = in_use;
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }

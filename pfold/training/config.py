@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from pfold.config import load_config
 from pfold.config_file import merge_keys, read_keys
 from pfold.config_schema import checked, with_defaults
 from pfold.errors import ConfigError
@@ -23,8 +24,8 @@ from pfold.weights.published import AUTO, ModelSettings, model_settings
 SCRATCH = "scratch"
 # Keys that a later stage may set.
 _STAGE_KEYS = (
-    *("crop", "diffusion_batch", "loss_weights", "max_n_cycle", "mini_rollout", "noise", "optimizer"),
-    *("examples_per_step", "frozen", "trained"),
+    *("crop", "diffusion_at_once", "diffusion_batch", "examples_per_step", "frozen", "loss_weights", "max_n_cycle"),
+    *("mini_rollout", "noise", "optimizer", "trained"),
 )
 
 
@@ -38,6 +39,7 @@ class StepSettings:
     buckets: tuple[int, ...]
     examples_per_step: int
     diffusion_batch: int
+    diffusion_at_once: int | None
     max_n_cycle: int
     max_msa_rows: int
     rollout_steps: int
@@ -121,8 +123,8 @@ def parse_train_config(raw: Mapping[str, Any], folder: Path, source: str) -> Tra
         results=folder / Path(value["results"]).expanduser(),
         seed=value["seed"],
         n_step=value["n_step"],
-        train=tuple(_set(one, folder, source) for one in data["train"]),
-        validation=tuple(_set(one, folder, source) for one in data["validation"]),
+        train=tuple(_set(one, model, folder, source) for one in data["train"]),
+        validation=tuple(_set(one, model, folder, source) for one in data["validation"]),
         validate_every=value["validation"]["every"],
         validation_n_step=value["validation"]["n_step"],
         n_worker=data["n_worker"],
@@ -148,6 +150,7 @@ def _step_settings(value: Mapping[str, Any]) -> StepSettings:
         buckets=tuple(sorted({*buckets, crop["n_token"]})),
         examples_per_step=value["examples_per_step"],
         diffusion_batch=value["diffusion_batch"],
+        diffusion_at_once=value["diffusion_at_once"],
         max_n_cycle=value["max_n_cycle"],
         max_msa_rows=value["max_msa_rows"],
         rollout_steps=rollout["n_step"],
@@ -165,7 +168,7 @@ def _require_learning(settings: StepSettings, model: ModelSettings, source: str)
         raise ConfigError(f'{source}: "trained" and "frozen" leave no weight of {model.name} that learns')
 
 
-def _set(keys: Mapping[str, Any], folder: Path, source: str) -> StructureSet:
+def _set(keys: Mapping[str, Any], model: ModelSettings, folder: Path, source: str) -> StructureSet:
     filled = with_defaults(keys, train_schema()["properties"]["data"]["properties"]["train"]["items"])
     filled["structures"] = folder / Path(filled["structures"]).expanduser()
     filled["table"] = folder / Path(filled["table"]).expanduser() if filled["table"] else None
@@ -175,4 +178,16 @@ def _set(keys: Mapping[str, Any], folder: Path, source: str) -> StructureSet:
         raise ConfigError(f'{source}: "data": max_date: {error}') from None
     if not filled["structures"].is_dir():
         raise ConfigError(f'{source}: "data": {filled["structures"]} is no folder')
+    if filled["fragments"]:
+        shortest, longest = filled["fragments"]
+        if shortest > longest:
+            raise ConfigError(f'{source}: "data": fragments: {shortest} is more than {longest}')
+        filled["fragments"] = shortest, longest
+    if filled["run"]:
+        filled["run"] = load_config(folder / Path(filled["run"]).expanduser())
+        if filled["run"].model.name != model.name:
+            raise ConfigError(
+                f'{source}: "data": run: it is a run of {filled["run"].model.name}, and {model.name} is trained; '
+                "models differ in what they are told"
+            )
     return StructureSet(**filled)

@@ -39,6 +39,10 @@ class TrainingNoise:
         moved = np.einsum("sij,aj->sai", self.rot, truth.coordinate - centre) + self.trans[:, None]
         return np.asarray(moved + self.sigma[:, None, None] * self.x, np.float32)
 
+    def part(self, chosen: slice) -> "TrainingNoise":
+        """Some samples of the batch."""
+        return TrainingNoise(self.sigma[chosen], self.rot[chosen], self.trans[chosen], self.x[chosen])
+
     @property
     def scale(self) -> np.ndarray:
         """What a sample's losses count by its noise level (AF3 equation 6)."""
@@ -146,7 +150,7 @@ class TrainingPass:
         z = graphs.zeros((self.n_token, self.n_token, self.settings.c_z), "float32")
         n_msa = padded_rows(max(len(r) for r in rows))
         for cycle in range(n_cycle):
-            tape = self.tape if cycle + 1 == n_cycle else Tape(self.tape.parameters)
+            tape = self.tape if cycle + 1 == n_cycle else Tape(self.tape.parameters, recording=False)
             a = as_input(to_device(msa_arrays(self.features, rows[cycle], n_msa, self.n_token)))
             c = as_input({"f": f, "msa": a, "s": s, "z": z})
             vs, vz, vm = tape.run(segments.begin_cycle, names.cycle, c, s_inputs, *init)
@@ -167,31 +171,55 @@ class TrainingPass:
         self._keep({"distogram_loss": loss}, weights)
 
     def diffusion(
-        self, s_inputs: Variable, s: Variable, z: Variable, noise: TrainingNoise, weights: Mapping[str, float]
+        self,
+        s_inputs: Variable,
+        s: Variable,
+        z: Variable,
+        noise: TrainingNoise,
+        weights: Mapping[str, float],
+        at_once: int | None = None,
     ) -> np.ndarray:
-        """The denoised diffusion batch [S, A, 3] (Å), its losses and their gradients to begin with."""
+        """The denoised diffusion batch [S, A, 3] (Å), its losses and their gradients to begin with.
+
+        at_once: samples that are denoised together, None for all; it changes the memory that is needed, not what comes
+        out.
+        """
         names, tape = self.names, self.tape
         z_cond, token_pairs = tape.run(segments.condition_pairs, names.condition_pairs, self.f, z)
         biases = [tape.run(segments.pair_bias, p, self.mask, z_cond)[0] for p in names.biases]
         single, atoms, *atom_biases = tape.run(
             segments.prepare_atoms, names.prepare_atoms, self.f, s_inputs, s, token_pairs
         )
-        encoder, decoder = atom_biases[: self.settings.n_atom_block], atom_biases[self.settings.n_atom_block :]
+        n_sample, denoised = len(noise.sigma), []
+        for start in range(0, n_sample, at_once or n_sample):
+            part = noise.part(slice(start, start + (at_once or n_sample)))
+            x, found = self._denoise(part, single, atoms, biases, atom_biases)
+            self._keep(dict(zip(losses.COORDINATE_LOSSES, found, strict=True)), weights, len(part.sigma) / n_sample)
+            denoised.append(x)
+        return np.concatenate(denoised)
 
+    def _denoise(
+        self,
+        noise: TrainingNoise,
+        single: Variable,
+        atoms: Variable,
+        biases: Sequence[Variable],
+        atom_biases: Sequence[Variable],
+    ) -> tuple[np.ndarray, tuple[Variable, ...]]:
+        """Denoised positions [S, A, 3] (Å) of a diffusion batch, and its losses."""
+        names, tape, n_block = self.names, self.tape, self.settings.n_atom_block
         x_noisy = self._pad_atoms(noise.noisy(self.truth))
         t_hat = np.broadcast_to(noise.sigma[:, None, None], x_noisy.shape)
         c = as_input({"f": self.f, **to_device({"x_noisy": x_noisy, "t_hat": t_hat, "sigma": noise.sigma})})
         (conditioning,) = tape.run(segments.condition_single, names.condition_single, c, single)
-        a, q = tape.run(segments.embed_noisy, names.embed_noisy, c, atoms, *encoder)
+        a, q = tape.run(segments.embed_noisy, names.embed_noisy, c, atoms, *atom_biases[:n_block])
         (a,) = tape.run(segments.add_conditioning, names.add_conditioning, self.mask, a, conditioning)
         for p, bias in zip(names.diffusion_blocks, biases, strict=True):
             (a,) = tape.run(segments.diffusion_block, p, self.mask, a, conditioning, bias)
         (a,) = tape.run(segments.norm_tokens, names.norm_tokens, self.mask, a)
-        (x,) = tape.run(segments.denoised, names.denoised, c, a, q, atoms, *decoder)
+        (x,) = tape.run(segments.denoised, names.denoised, c, a, q, atoms, *atom_biases[n_block:])
         denoised = x.value.asnumpy()[:, : len(self.truth.mask)]
-        found = tape.run(segments.coordinates, {}, self._coordinate_labels(denoised, noise), x)
-        self._keep(dict(zip(losses.COORDINATE_LOSSES, found, strict=True)), weights)
-        return denoised
+        return denoised, tape.run(segments.coordinates, {}, self._coordinate_labels(denoised, noise), x)
 
     def confidence(
         self, s_inputs: Variable, s: Variable, z: Variable, prediction: np.ndarray, weights: Mapping[str, float]
@@ -215,10 +243,11 @@ class TrainingPass:
         """Gradients of the weighted sum of all losses, added to `into`."""
         self.tape.backward(into)
 
-    def _keep(self, found: Mapping[str, Variable], weights: Mapping[str, float]) -> None:
+    def _keep(self, found: Mapping[str, Variable], weights: Mapping[str, float], share: float = 1.0) -> None:
+        """Add losses to those of the pass.  share: what they are of the mean that a loss is."""
         for name, variable in found.items():
-            self.losses[name] = float(variable.value.asnumpy())
-            used = weights[name]
+            self.losses[name] = self.losses.get(name, 0.0) + share * float(variable.value.asnumpy())
+            used = weights[name] * share
             if name in losses.CONFIDENCE_LOSSES and not self.truth.teaches_confidence:
                 used = 0.0
             if used:

@@ -44,6 +44,7 @@ def loss_and_gradients(
     settings = model_settings(model_name)
     used = LOSS_WEIGHTS | dict(loss_weights or {})
     parameters = Parameters(settings, load_weights(settings, weights))
+    kernels.release_memory()
     gradients = Gradients(parameters.layout)
     f, truth = Features(features), Truth.of(labels)
     rows = [np.arange(min(len(f["msa"]), settings.max_msa_rows))] * n_cycle

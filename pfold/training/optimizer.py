@@ -87,12 +87,14 @@ class Optimizer:
         settings = self.settings
         g, m, v, active = gradients[block], self.m[block], self.v[block], active[block]
         parameters, ema = self.parameters[block], self.ema[block]
-        g *= clip
-        if settings.weight_decay:
-            g += np.float32(settings.weight_decay) * parameters * active
-        m += np.float32(1 - np.float32(settings.beta1)) * (g - m) * active
-        v += np.float32(1 - np.float32(settings.beta2)) * (np.square(g) - v) * active
-        parameters -= rate * (m / (np.sqrt(v) * unbiased + np.float32(settings.epsilon))) * active
+        if active.any():
+            g *= clip
+            if settings.weight_decay:
+                g += np.float32(settings.weight_decay) * parameters * active
+            m += np.float32(1 - np.float32(settings.beta1)) * (g - m) * active
+            v += np.float32(1 - np.float32(settings.beta2)) * (np.square(g) - v) * active
+            parameters -= rate * (m / (np.sqrt(v) * unbiased + np.float32(settings.epsilon))) * active
+        # What stays as it is may still differ from its average.
         ema += follow * (parameters - ema)
 
     @contextmanager

@@ -123,7 +123,7 @@ class Learner:
             prediction = self._rollout(step, s_inputs, s, z, drawn, settings)
         with kernels.differentiable():
             if any(weights[name] for name in COORDINATE_LOSSES):
-                step.diffusion(s_inputs, s, z, drawn.noise, weights)
+                step.diffusion(s_inputs, s, z, drawn.noise, weights, settings.diffusion_at_once)
             if confidence:
                 step.confidence(s_inputs, s, z, prediction, weights)
             step.backward(self.gradients)

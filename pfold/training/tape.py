@@ -86,11 +86,13 @@ class Tape:
     """A forward pass by segments, and its way back.
 
     trained: checkpoint names of the parameters that learn, None for all. A segment is no part of the way back where
-    neither it nor one before it has such a parameter.
+    neither it nor one before it has such a parameter. recording: whether there is a way back at all.
     """
 
-    def __init__(self, parameters: Parameters, trained: frozenset[str] | None = None) -> None:
-        self.parameters, self.trained = parameters, trained
+    def __init__(
+        self, parameters: Parameters, trained: frozenset[str] | None = None, *, recording: bool = True
+    ) -> None:
+        self.parameters, self.trained, self.recording = parameters, trained, recording
         self._records: list[tuple[Segment, Names, Params, tuple[Variable, ...], tuple[Variable, ...]]] = []
 
     def run(self, segment: Segment, names: Names, c: Params, *x: Variable) -> tuple[Variable, ...]:
@@ -98,7 +100,7 @@ class Tape:
         outputs = segment.forward(self.parameters.tree(names), _values(x), c)
         learns = any(v.learns for v in x) or self._learns(names)
         made = tuple(Variable(value, learns=learns) for value in outputs)
-        if learns:
+        if learns and self.recording:
             self._records.append((segment, names, c, x, made))
         return made
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pfold import kernels
 from pfold.errors import ConfigError
 from pfold.files import claim_folder, digest
 from pfold.training.checkpoint import Measured, checkpoint_folder, load_checkpoint, newest_checkpoint, save_checkpoint
@@ -41,6 +42,7 @@ def train(config: TrainConfig) -> Path:
     _require_even_shares(config, processes)
     sets = _read_sets(config)
     parameters = Parameters(config.model, _first_weights(config))
+    kernels.release_memory()
     learner = Learner(config.model, parameters)
     optimizer = Optimizer(config.stages[0][1].optimizer, parameters.flat)
     buckets, use_msa = config.stages[0][1].buckets, config.model.use_msa

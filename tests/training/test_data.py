@@ -6,7 +6,11 @@ import gemmi
 import numpy as np
 import pytest
 
+from pfold.config import load_config
 from pfold.errors import ConfigError, InputError
+from pfold.msa.a3m import Alignment
+from pfold.msa.engines import protein_engine
+from pfold.msa.store import AlignmentStore, alignment_id
 from pfold.training.data.crop import CropSettings, crop_example, take_tokens
 from pfold.training.data.examples import read_example
 from pfold.training.data.sets import StructureSet, read_set
@@ -123,3 +127,50 @@ def test_files_of_every_kind_of_damage_are_named(tmp_path, content):
     (tmp_path / "odd.cif").write_bytes(content)
     with pytest.raises(InputError, match=r"odd\.cif: "):
         read_example(tmp_path / "odd.cif", use_msa=False)
+
+
+def test_long_chains_are_cut_into_fragments(short, tmp_path):
+    (tmp_path / "1A2Kru_A.cif.gz").write_bytes((short.structures / "1A2Kru_A.cif.gz").read_bytes())
+    whole = read_example(tmp_path / "1A2Kru_A.cif.gz", use_msa=False)
+    chosen = dataclasses.replace(short, structures=tmp_path, max_tokens=64, fragments=(30, 64))
+    found = read_set(chosen, use_msa=False).found
+    assert [e.name for e in found] == [e.name for e in read_set(chosen, use_msa=False).found]
+    assert len(found) >= 3
+    sequence = whole.target.entities[0].sequence
+    place = np.flatnonzero(whole.features["plddt_m_rep_atom_mask"])
+    for fragment in found:
+        first = int(fragment.name.rpartition("_")[2]) - 1
+        assert 30 <= fragment.n_token <= 64
+        assert fragment.target.entities[0].sequence == sequence[first : first + fragment.n_token]
+        # It begins and ends as a chain does.
+        assert np.asarray(fragment.features["residue_index"])[0] == 1
+        of_whole = whole.truth.coordinate[place][first : first + fragment.n_token]
+        mine = fragment.truth.coordinate[np.flatnonzero(fragment.features["plddt_m_rep_atom_mask"])]
+        assert np.array_equal(mine, of_whole)
+
+
+def test_alignments_come_from_the_store_of_a_run(short, tmp_path, structures):
+    path = short.structures / "2JOF_A.cif.gz"
+    alone = read_example(path, use_msa=True)
+    sequence = alone.target.entities[0].sequence
+    (tmp_path / "alignments").mkdir()
+    (tmp_path / "run.yaml").write_text(
+        f"targets: {tmp_path}/none.fasta\nresults: {tmp_path}/results\nmodel: protenix_tiny_default_v0.5.0\n"
+        f"search: {{engine: precomputed, databases: [{tmp_path}/alignments]}}\n"
+    )
+    run = load_config(tmp_path / "run.yaml")
+    store = AlignmentStore(run.store / "alignments")
+    store.write(
+        alignment_id(sequence, protein_engine(run.search).identity()),
+        Alignment(("query", "other"), (sequence, "A" * len(sequence))),
+    )
+    chosen = dataclasses.replace(short, structures=tmp_path / "structures", table=None, run=run)
+    chosen.structures.mkdir()
+    for name in ("2JOF_A", "1D4T_B"):
+        (chosen.structures / f"{name}.cif.gz").write_bytes((structures / f"{name}.cif.gz").read_bytes())
+    found = read_set(chosen, use_msa=True)
+    assert [example.name for example in found.found] == ["2JOF_A"]
+    # The query, and the other row to pair chains by and alone.
+    assert found.found[0].features["msa"].shape == (3, len(sequence))
+    assert alone.features["msa"].shape == (1, len(sequence))
+    assert "the search found no alignment" in found.rejected["1D4T_B"]

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
+from pfold import kernels
+from pfold.features.schema import Features
+from pfold.training.forward import SegmentNames, TrainingNoise, TrainingPass
+from pfold.training.labels import Truth
 from pfold.training.losses import LOSS_WEIGHTS
+from pfold.training.parameters import Gradients, Parameters
+from pfold.weights.published import model_settings
 from tests.training.conftest import training_golden
 
 pytestmark = pytest.mark.shared
@@ -89,3 +95,23 @@ def test_no_confidence_is_learned_from_a_poor_resolution(monomer):
 def test_an_unknown_loss_is_refused(monomer):
     with pytest.raises(ValueError, match="unknown losses: plddt; there are smooth_lddt_loss"):
         monomer.step(loss_weights={"plddt": 1.0})
+
+
+def test_a_diffusion_batch_in_parts_gives_the_same(monomer):
+    a, settings = monomer.arguments(), model_settings(monomer.model)
+    parameters, f, truth = Parameters(settings, a["weights"]), Features(a["features"]), Truth.of(a["labels"])
+    names, noise = SegmentNames(settings), TrainingNoise(**a["noise"])
+    assert len(noise.sigma) == 4
+    found = []
+    for at_once in (None, 3):
+        gradients = Gradients(parameters.layout)
+        with kernels.differentiable():
+            step = TrainingPass(settings, parameters, names, f, truth)
+            s_inputs, s, z = step.trunk(1, [np.arange(8)])
+            x = step.diffusion(s_inputs, s, z, noise, monomer.loss_weights, at_once)
+            step.backward(gradients)
+        found.append((x, step.losses, gradients.flat))
+    (x, together, whole), (y, apart, sums) = found
+    np.testing.assert_allclose(x, y, atol=1e-4)
+    assert apart == pytest.approx(together, rel=1e-5)
+    assert np.linalg.norm(whole - sums) < 1e-5 * np.linalg.norm(whole)

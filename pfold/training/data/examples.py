@@ -8,13 +8,19 @@ from pathlib import Path
 import gemmi
 import numpy as np
 
+from pfold.config import RunConfig
 from pfold.errors import InputError
 from pfold.features.featurize import assemble
 from pfold.features.schema import Features
 from pfold.features.tokens import Tokens, tokenize
+from pfold.msa.engines import protein_engine, rna_engine
+from pfold.run.identity import RunIdentity, entity_alignment
+from pfold.run.inputs import target_features
+from pfold.targets.formats.fields import file_target_name
 from pfold.targets.formats.structure_file import load_structure, structure_target
 from pfold.targets.read import STRUCTURE_SUFFIXES
 from pfold.targets.types import LIGAND, Target
+from pfold.training.data.fragments import cut_fragments
 from pfold.training.labels import Truth
 
 _DATE = "_pdbx_database_status.recvd_initial_deposition_date"
@@ -47,14 +53,41 @@ def structure_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.name.removesuffix(".gz").endswith(STRUCTURE_SUFFIXES))
 
 
-def read_example(path: Path, *, use_msa: bool, resolution: float | None = None) -> Example:
+def read_example(
+    path: Path, *, use_msa: bool, resolution: float | None = None, run: RunConfig | None = None
+) -> Example:
     """Read a structure: its first biological assembly, where it names one, else what it holds.
 
-    resolution: to assume (Å) where the file has none; without it such a structure teaches no confidence. Raises
-    InputError for a file that can't be read, holds what pfold can't fold, or has no resolved atom.
+    resolution: to assume (Å) where the file has none; without it such a structure teaches no confidence. run: of pfold,
+    whose stores have alignments and templates of what is in the file; None takes sequences alone. Raises InputError for
+    a file that can't be read, holds what pfold can't fold, or has no resolved atom, and for an alignment that is not
+    there.
     """
     structure = load_structure(path)
     _take_first_assembly(structure)
+    return make_example(structure, path, use_msa=use_msa, resolution=resolution, run=run)
+
+
+def read_fragments(
+    path: Path,
+    lengths: tuple[int, int],
+    *,
+    use_msa: bool,
+    resolution: float | None = None,
+    run: RunConfig | None = None,
+) -> list[Example]:
+    """Read the fragments of a structure's protein chains (`pfold.training.data.fragments`), as `read_example`."""
+    name = file_target_name(path)
+    return [
+        make_example(fragment, path.with_name(part), use_msa=use_msa, resolution=resolution, run=run)
+        for part, fragment in cut_fragments(load_structure(path), name, *lengths)
+    ]
+
+
+def make_example(
+    structure: gemmi.Structure, path: Path, *, use_msa: bool, resolution: float | None, run: RunConfig | None
+) -> Example:
+    """What `read_example` returns, of a structure that was read; it is named after the path."""
     try:
         target = structure_target(structure, path)
         tokens = tokenize(target)
@@ -64,11 +97,23 @@ def read_example(path: Path, *, use_msa: bool, resolution: float | None = None) 
     if not mask.any():
         raise InputError(f"{path}: no atom of the structure is where the components of its residues have one")
     known = structure.resolution or resolution or 0.0
-    features = assemble(target, use_msa=use_msa)
+    features = assemble(target, use_msa=use_msa) if run is None else _stored_features(target, run)
     truth = Truth(coordinate, mask, _ligand_bonds(tokens, mask), known)
     chains = tokens.assembly.chains
     chain = tokens.chain_of_residue[tokens.residue_of_token]
     return Example(target.name, target, features, truth, chain, tuple(c.kind for c in chains), _date(structure))
+
+
+def _stored_features(target: Target, run: RunConfig) -> Features:
+    """Features of what the stores of a run have of a target."""
+    # Of a run's identity nothing but its searches matters here, and weights need not be there.
+    identity = RunIdentity(
+        search=protein_engine(run.search).identity(),
+        rna_search=rna_engine(run.search).identity() if run.use_rna_msa else "",
+        weights="",
+        features="",
+    )
+    return target_features(target, [entity_alignment(entity, identity, run) for entity in target.entities], run)
 
 
 def _take_first_assembly(structure: gemmi.Structure) -> None:

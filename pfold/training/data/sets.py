@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pfold.errors import ConfigError, InputError
-from pfold.training.data.examples import Example, read_example, structure_files
+from pfold.config import RunConfig
+from pfold.errors import ConfigError, DamagedError, InputError
+from pfold.training.data.examples import Example, read_example, read_fragments, structure_files
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ class StructureSet:
     resolution: float | None
     max_resolution: float | None
     max_date: datetime.date | None
+    fragments: tuple[int, int] | None = None
+    run: RunConfig | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,25 +49,35 @@ def read_set(chosen: StructureSet, *, use_msa: bool) -> Examples:
     """Read a set's structures; a bad file is named, counted and left out. Raises ConfigError where none is left."""
     clusters = _clusters(chosen)
     found: list[Example] = []
+    of_file: list[str] = []
     rejected: dict[str, str] = {}
     for path in structure_files(chosen.structures):
         name = path.name.removesuffix(".gz").rpartition(".")[0]
         if clusters is not None and name not in clusters:
             continue
         try:
-            example = read_example(path, use_msa=use_msa, resolution=chosen.resolution)
-        except InputError as error:
+            examples = _read(path, chosen, use_msa=use_msa)
+        except (InputError, DamagedError) as error:
             rejected[name] = str(error)
             logger.warning("%s is left out: %s", name, error)
             continue
-        reason = _unsuitable(example, chosen)
-        if reason:
-            rejected[name] = reason
-        else:
-            found.append(example)
+        for example in examples:
+            reason = _unsuitable(example, chosen)
+            if reason:
+                rejected[example.name] = reason
+            else:
+                found.append(example)
+                of_file.append(name)
     if not found:
         raise ConfigError(f"{chosen.structures}: no structure is left to train on; {len(rejected)} were left out")
-    return Examples(found, _shares(found, clusters), rejected)
+    return Examples(found, _shares(found, of_file, clusters), rejected)
+
+
+def _read(path: Path, chosen: StructureSet, *, use_msa: bool) -> list[Example]:
+    resolution, run = chosen.resolution, chosen.run
+    if chosen.fragments is None:
+        return [read_example(path, use_msa=use_msa, resolution=resolution, run=run)]
+    return read_fragments(path, chosen.fragments, use_msa=use_msa, resolution=resolution, run=run)
 
 
 def _clusters(chosen: StructureSet) -> dict[str, str] | None:
@@ -92,11 +105,14 @@ def _unsuitable(example: Example, chosen: StructureSet) -> str:
     return ""
 
 
-def _shares(found: Sequence[Example], clusters: dict[str, str] | None) -> np.ndarray:
-    """Chance of each example: by its chains' kinds, over the size of its cluster (AF3 supplement, section 2.5.1)."""
+def _shares(found: Sequence[Example], of_file: Sequence[str], clusters: dict[str, str] | None) -> np.ndarray:
+    """Chance of each example: by its chains' kinds, over the size of its cluster (AF3 supplement, section 2.5.1).
+
+    of_file: name of the file of each, by which the table has its cluster.
+    """
     weight = np.array([sum(_KIND_WEIGHTS[kind] for kind in example.kinds) for example in found])
     if clusters is not None:
-        names = [clusters[example.name] for example in found]
+        names = [clusters[name] for name in of_file]
         weight = weight / np.array([names.count(name) for name in names])
     return np.asarray(weight / weight.sum())
 
