@@ -229,7 +229,15 @@ def _run(args: argparse.Namespace) -> int:
         from pfold.training.config import load_train_config
         from pfold.training.trainer import train
 
-        print(train(load_train_config(args.config)))
+        config = load_train_config(args.config)
+        if args.processes > 1:
+            from pfold.training.checkpoint import checkpoint_folder
+            from pfold.training.launch import train_in_processes
+
+            train_in_processes(args.config, config.results, args.processes)
+            print(checkpoint_folder(config.results, config.n_step))
+        else:
+            print(train(config))
     else:
         _run_stage(args)
     return 0

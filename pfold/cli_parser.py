@@ -211,6 +211,8 @@ def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     what = "train a model, or fine-tune a published one, on known structures"
     train = commands.add_parser("train", help=what, description=what)
     train.add_argument("config", type=Path, help="configuration of the training (docs/training.md)")
+    what = "processes of this machine that share each step's examples (default: this one alone)"
+    train.add_argument("--processes", type=int, default=1, help=what)
 
 
 def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -3,7 +3,7 @@
 from mindspore import Tensor, ops
 
 from pfold import kernels
-from pfold.model.pairformer import pair_stack
+from pfold.model.pairformer import drop, pair_stack
 from pfold.model.primitives import Params, expand, linear
 
 N_MSA_CLASSES = 32
@@ -27,14 +27,16 @@ def embed_msa(p: Params, a: Params, s_inputs: Tensor) -> Tensor:
     return (by_target + expand(single, by_target)).reshape(m.shape)
 
 
-def msa_block(p: Params, z: Tensor, mask: Tensor, m: Tensor, msa_mask: Tensor) -> tuple[Tensor, Tensor]:
+def msa_block(
+    p: Params, z: Tensor, mask: Tensor, m: Tensor, msa_mask: Tensor, dropout: Params | None = None
+) -> tuple[Tensor, Tensor]:
     """One block, AF3 Algorithm 8, lines 6-13; a model's last block has no stack of its own for m.
 
-    z [N, N, c_z], mask [N], m [N_msa, N, c_m], msa_mask [N_msa] -> z, m.
+    z [N, N, c_z], mask [N], m [N_msa, N, c_m], msa_mask [N_msa] -> z, m. dropout: as in `pair_stack`, and of m.
     """
     z = kernels.outer_product_mean(p["outer_product_mean_msa"], z, mask, m, msa_mask)
     if "msa_stack" in p:
         stack = p["msa_stack"]
-        m, z = kernels.pair_weighted_averaging(stack["msa_pair_weighted_averaging"], z, mask, m, msa_mask)
-        m = kernels.row_transition(stack["transition_m"], m, msa_mask)
-    return pair_stack(p["pair_stack"], z, mask), m
+        averaged, z = kernels.pair_weighted_averaging(stack["msa_pair_weighted_averaging"], z, mask, m, msa_mask)
+        m = kernels.row_transition(stack["transition_m"], drop(m, averaged, dropout, "msa"), msa_mask)
+    return pair_stack(p["pair_stack"], z, mask, dropout), m

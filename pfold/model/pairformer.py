@@ -3,16 +3,26 @@
 from mindspore import Tensor
 
 from pfold import kernels
-from pfold.model.primitives import Params, layer_norm, linear, transition
+from pfold.model.primitives import Params, expand, layer_norm, linear, transition
 
 
-def pair_stack(p: Params, z: Tensor, mask: Tensor) -> Tensor:
-    """The pair updates of AF3 Algorithm 17, lines 2-6.  z [N, N, c_z], mask [N] -> [N, N, c_z]."""
-    z = kernels.triangle_multiplication_outgoing(p["tri_mul_out"], z, mask)
-    z = kernels.triangle_multiplication_incoming(p["tri_mul_in"], z, mask)
-    z = kernels.triangle_attention_starting(p["tri_att_start"], z, mask)
-    z = kernels.triangle_attention_ending(p["tri_att_end"], z, mask)
+def pair_stack(p: Params, z: Tensor, mask: Tensor, dropout: Params | None = None) -> Tensor:
+    """The pair updates of AF3 Algorithm 17, lines 2-6.  z [N, N, c_z], mask [N] -> [N, N, c_z].
+
+    dropout: masks of the updates by name, while training (`pfold.training.dropout`).
+    """
+    z = drop(z, kernels.triangle_multiplication_outgoing(p["tri_mul_out"], z, mask), dropout, "outgoing")
+    z = drop(z, kernels.triangle_multiplication_incoming(p["tri_mul_in"], z, mask), dropout, "incoming")
+    z = drop(z, kernels.triangle_attention_starting(p["tri_att_start"], z, mask), dropout, "starting")
+    z = drop(z, kernels.triangle_attention_ending(p["tri_att_end"], z, mask), dropout, "ending")
     return kernels.row_transition(p["pair_transition"], z, mask)
+
+
+def drop(x: Tensor, updated: Tensor, dropout: Params | None, name: str) -> Tensor:
+    """x with what dropout leaves of its update; no backend that updates in place is used with dropout."""
+    if dropout is None:
+        return updated
+    return x + (updated - x) * expand(dropout[name], x)
 
 
 def attention_pair_bias(p: Params, s: Tensor, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -34,9 +44,11 @@ def token_attention(p: Params, h: Tensor, bias: Tensor, mask: Tensor, block: int
     return linear(p, "linear_o", o)
 
 
-def pairformer_block(p: Params, s: Tensor, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def pairformer_block(
+    p: Params, s: Tensor, z: Tensor, mask: Tensor, dropout: Params | None = None
+) -> tuple[Tensor, Tensor]:
     """One Pairformer block, AF3 Algorithm 17, lines 2-8.  s [N, c_s], z [N, N, c_z], mask [N] -> s, z."""
-    z = pair_stack(p, z, mask)
+    z = pair_stack(p, z, mask, dropout)
     update, z = attention_pair_bias(p["attention_pair_bias"], s, z, mask)
     s = s + update
     return s + transition(p["single_transition"], s), z

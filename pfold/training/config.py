@@ -16,6 +16,7 @@ from pfold.config_schema import checked, with_defaults
 from pfold.errors import ConfigError
 from pfold.training.data.crop import CropSettings
 from pfold.training.data.sets import StructureSet
+from pfold.training.dropout import DropoutRates
 from pfold.training.optimizer import OptimizerSettings
 from pfold.training.parameters import FIXED
 from pfold.weights.layout import checkpoint_layout
@@ -24,8 +25,8 @@ from pfold.weights.published import AUTO, ModelSettings, model_settings
 SCRATCH = "scratch"
 # Keys that a later stage may set.
 _STAGE_KEYS = (
-    *("crop", "diffusion_at_once", "diffusion_batch", "examples_per_step", "frozen", "loss_weights", "max_n_cycle"),
-    *("mini_rollout", "noise", "optimizer", "trained"),
+    *("crop", "diffusion_at_once", "diffusion_batch", "dropout", "examples_per_step", "frozen", "loss_weights"),
+    *("max_n_cycle", "mini_rollout", "n_variant", "noise", "optimizer", "trained"),
 )
 
 
@@ -40,6 +41,7 @@ class StepSettings:
     examples_per_step: int
     diffusion_batch: int
     diffusion_at_once: int | None
+    n_variant: int | None
     max_n_cycle: int
     max_msa_rows: int
     rollout_steps: int
@@ -47,6 +49,7 @@ class StepSettings:
     rollout_start: int
     noise_mean: float
     noise_deviation: float
+    dropout: DropoutRates
     loss_weights: Mapping[str, float]
     optimizer: OptimizerSettings
 
@@ -158,6 +161,8 @@ def _step_settings(value: Mapping[str, Any]) -> StepSettings:
         rollout_start=rollout["start"],
         noise_mean=noise["mean"],
         noise_deviation=noise["deviation"],
+        n_variant=value["n_variant"],
+        dropout=DropoutRates(**value["dropout"]),
         loss_weights=value["loss_weights"],
         optimizer=OptimizerSettings(**value["optimizer"]),
     )

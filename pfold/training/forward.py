@@ -9,13 +9,13 @@ import numpy as np
 from mindspore import Tensor
 
 from pfold.constants import SIGMA_DATA
-from pfold.errors import ConfigError
-from pfold.features.model_inputs import device_features, msa_arrays, pad
+from pfold.features.model_inputs import constraint_arrays, device_features, esm_array, msa_arrays, pad, template_arrays
 from pfold.features.schema import Features
 from pfold.inference import graphs
 from pfold.inference.buckets import padded_rows
 from pfold.inference.graphs import as_input, to_device
 from pfold.training import labels, losses, segments
+from pfold.training.dropout import DropoutMasks
 from pfold.training.labels import Truth
 from pfold.training.parameters import NOTHING, Gradients, Names, Parameters
 from pfold.training.tape import Tape, Variable
@@ -60,6 +60,13 @@ class SegmentNames:
         self.init_trunk = self._tree("", r"linear_no_bias_(sinit|zinit1|zinit2)\.")
         cycle = r"layernorm_(s|z_cycle)\.|linear_no_bias_(s|z_cycle|token_bond)\.|relative_position_encoding\."
         self.cycle = self._tree("", cycle + r"|msa_module\.linear_no_bias_")
+        self.constraints = self._tree("constraint_embedder.", "")
+        templates, blocks = "template_embedder.", "pairformer_stack.blocks."
+        self.template = {
+            "head": self._tree(templates, r"layernorm_[zv]\.|linear_no_bias_[za]\."),
+            "blocks": self._blocks(templates + blocks, settings.n_template_block),
+        }
+        self.add_templates = self._tree(templates, r"linear_no_bias_u\.")
         self.msa_blocks = self._blocks("msa_module.blocks.", settings.n_msa_block)
         self.blocks = self._blocks("pairformer_stack.blocks.", settings.n_pairformer_block)
         self.distogram = self._tree("distogram_head.", "")
@@ -128,19 +135,26 @@ class TrainingPass:
         n_atom: int | None = None,
         trained: frozenset[str] | None = None,
     ) -> None:
-        if settings.n_template_block or settings.constraints:
-            raise ConfigError(f"{settings.name} takes templates or constraints; such a model can't be trained yet")
         self.settings, self.names, self.features, self.truth = settings, names, features, truth
         self.tape = Tape(parameters, trained)
         self.losses: dict[str, float] = {}
         arrays = device_features(features, n_token, n_atom)
+        if settings.esm:
+            arrays["esm_token_embedding"] = esm_array(features, settings, len(arrays["token_mask"]))
         self.n_token, self.n_atom = len(arrays["token_mask"]), len(arrays["ref_pos"])
         self.f = as_input(to_device(arrays))
         self.mask = as_input({"token_mask": self.f["token_mask"]})
         self.rows = Tensor(np.arange(self.n_token, dtype=np.int32))
+        self.templates = self._templates() if settings.n_template_block else []
+        self.constraints = self._constraints() if settings.constraints else None
 
-    def trunk(self, n_cycle: int, rows: Sequence[np.ndarray]) -> tuple[Variable, Variable, Variable]:
-        """s_inputs, s and z; gradients flow through the last cycle.  rows: MSA rows of each cycle."""
+    def trunk(
+        self, n_cycle: int, rows: Sequence[np.ndarray], dropout: DropoutMasks | None = None
+    ) -> tuple[Variable, Variable, Variable]:
+        """s_inputs, s and z; gradients flow through the last cycle.
+
+        rows: MSA rows of each cycle; dropout: of the blocks of all cycles.
+        """
         names, f = self.names, self.f
         (s_inputs,) = self.tape.run(segments.embed_inputs, names.embed_inputs, f)
         if names.add_esm:
@@ -154,14 +168,50 @@ class TrainingPass:
             a = as_input(to_device(msa_arrays(self.features, rows[cycle], n_msa, self.n_token)))
             c = as_input({"f": f, "msa": a, "s": s, "z": z})
             vs, vz, vm = tape.run(segments.begin_cycle, names.cycle, c, s_inputs, *init)
-            c = as_input({"token_mask": f["token_mask"], "msa_mask": a["msa_mask"]})
+            vz = self._add_templates(tape, self._add_constraints(tape, vz))
+            c = {"token_mask": f["token_mask"], "msa_mask": a["msa_mask"]}
             for block in names.msa_blocks[:-1]:
-                vz, vm = tape.run(segments.msa_block, block, c, vz, vm)
-            (vz,) = tape.run(segments.last_msa_block, names.msa_blocks[-1], c, vz, vm)
+                vz, vm = tape.run(segments.msa_block, block, self._dropping(c, dropout, msa=True), vz, vm)
+            last = self._dropping(c, dropout, msa=False)
+            (vz,) = tape.run(segments.last_msa_block, names.msa_blocks[-1], last, vz, vm)
+            c = {"token_mask": f["token_mask"]}
             for block in names.blocks:
-                vs, vz = tape.run(segments.pairformer_block, block, self.mask, vs, vz)
+                c_block = self._dropping(c, dropout, msa=False)
+                vs, vz = tape.run(segments.pairformer_block, block, c_block, vs, vz)
             s, z = vs.value, vz.value
         return s_inputs, vs, vz
+
+    def _templates(self) -> list[Any]:
+        """Constants of each template."""
+        found = template_arrays(self.features, self.n_token)
+        share = np.ones((self.n_token, 1, 1), np.float32)
+        return [
+            as_input({"token_mask": self.f["token_mask"], **to_device({"template": arrays, "share": of_mean * share})})
+            for arrays, of_mean in found
+        ]
+
+    def _constraints(self) -> Any:
+        arrays = constraint_arrays(self.features, self.n_token)
+        return None if arrays is None else as_input(to_device(arrays))
+
+    def _add_constraints(self, tape: Tape, z: Variable) -> Variable:
+        if self.constraints is None:
+            return z
+        return tape.run(segments.add_constraints, self.names.constraints, self.constraints, z)[0]
+
+    def _add_templates(self, tape: Tape, z: Variable) -> Variable:
+        """Template embedder, AF3 Algorithm 16, of models that have one."""
+        if not self.templates:
+            return z
+        found = [tape.run(segments.embed_template, self.names.template, c, z)[0] for c in self.templates]
+        return tape.run(segments.add_templates, self.names.add_templates, NOTHING, z, *found)[0]
+
+    def _dropping(self, c: Mapping[str, Tensor], dropout: DropoutMasks | None, *, msa: bool) -> Any:
+        """Constants of a block, with its masks of dropout."""
+        if dropout is None:
+            return as_input(dict(c))
+        masks = dropout.of_block(self.settings.c_z, self.settings.c_m if msa else None)
+        return as_input({**c, "dropout": to_device(masks)})
 
     def distogram(self, z: Variable, weights: Mapping[str, float]) -> None:
         """The distogram loss, and its gradient to begin with."""

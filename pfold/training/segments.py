@@ -3,7 +3,15 @@
 from mindspore import Tensor, ops
 
 from pfold import kernels
-from pfold.model import diffusion, embedders, heads, msa_module, pairformer
+from pfold.model import (
+    constraint_embedder,
+    diffusion,
+    embedders,
+    heads,
+    msa_module,
+    pairformer,
+    template_embedder,
+)
 from pfold.model.atom_attention import ATOM_BLOCKS, atom_attention_decoder
 from pfold.model.primitives import Params, layer_norm, linear
 from pfold.training import losses
@@ -32,19 +40,39 @@ def _begin_cycle(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
     return s, z, msa_module.embed_msa(p["msa_module"], c["msa"], s_inputs)
 
 
+def _add_constraints(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    return (x[0] + constraint_embedder.embed_constraints(p, c),)
+
+
+def _embed_template(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    z, mask = x[0], c["token_mask"]
+    return (template_embedder.embed_template(p["head"], p["blocks"], z, mask, c["template"], c["share"]),)
+
+
+def _add_templates(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    total = x[1]
+    for i in range(2, len(x)):
+        total = total + x[i]
+    return (x[0] + template_embedder.project_templates(p, total),)
+
+
 def _msa_block(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
     z, m = x
-    return msa_module.msa_block(p, z, c["token_mask"], m, c["msa_mask"])
+    return msa_module.msa_block(p, z, c["token_mask"], m, c["msa_mask"], _dropout(c))
 
 
 def _last_msa_block(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
     z, m = x
-    return (msa_module.msa_block(p, z, c["token_mask"], m, c["msa_mask"])[0],)
+    return (msa_module.msa_block(p, z, c["token_mask"], m, c["msa_mask"], _dropout(c))[0],)
 
 
 def _pairformer_block(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
     s, z = x
-    return pairformer.pairformer_block(p, s, z, c["token_mask"])
+    return pairformer.pairformer_block(p, s, z, c["token_mask"], _dropout(c))
+
+
+def _dropout(c: Params) -> Params | None:
+    return c["dropout"] if "dropout" in c else None  # noqa: SIM401, which graphs can't compile
 
 
 def _distogram(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
@@ -133,6 +161,9 @@ embed_inputs = Segment(_embed_inputs)
 add_esm = Segment(_add_esm)
 init_trunk = Segment(_init_trunk)
 begin_cycle = Segment(_begin_cycle)
+add_constraints = Segment(_add_constraints)
+embed_template = Segment(_embed_template)
+add_templates = Segment(_add_templates)
 msa_block = Segment(_msa_block)
 last_msa_block = Segment(_last_msa_block)
 pairformer_block = Segment(_pairformer_block)

@@ -1,7 +1,8 @@
 """What a step draws and does: an example, its noise, the passes, and the gradients' sum."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from mindspore import Tensor
@@ -21,17 +22,25 @@ from pfold.training.config import StepSettings
 from pfold.training.data.crop import crop_example
 from pfold.training.data.examples import Example
 from pfold.training.data.sets import Examples, draw
+from pfold.training.dropout import DropoutMasks
 from pfold.training.forward import SegmentNames, TrainingNoise, TrainingPass
 from pfold.training.labels import Truth
-from pfold.training.losses import COORDINATE_LOSSES
+from pfold.training.losses import CONFIDENCE_LOSSES, COORDINATE_LOSSES, LOSS_WEIGHTS
 from pfold.training.parameters import Gradients, Parameters
 from pfold.training.tape import Variable
 from pfold.weights.published import ModelSettings
 
+_CONFIDENCE = "confidence_head."
+# What a process keeps at most of what a trunk that does not learn has made.
+_MAX_KEPT_BYTES = 3 * 2**30
+
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """All that a step needs of one example: features, truth, noise, MSA rows of each cycle, and their sizes."""
+    """All that a step needs of one example: features, truth, noise, MSA rows of each cycle, and their sizes.
+
+    variant: which of the ways it is drawn in, where these are few; None where it is drawn anew in each step.
+    """
 
     name: str
     features: Features
@@ -39,8 +48,10 @@ class Draw:
     noise: TrainingNoise
     rows: Sequence[np.ndarray]
     rollout_seed: int
+    dropout_seed: int
     n_token: int
     n_atom: int
+    variant: int | None = None
 
 
 def step_generator(seed: int, step: int, number: int) -> np.random.Generator:
@@ -51,10 +62,18 @@ def step_generator(seed: int, step: int, number: int) -> np.random.Generator:
 def draw_example(
     sets: Sequence[tuple[float, Examples]], settings: StepSettings, seed: int, step: int, number: int
 ) -> Draw:
-    """The example `number` of a step, cropped and with its noise: a function of the seed, the step and the number."""
+    """The example `number` of a step, cropped and with its noise: a function of the seed, the step and the number.
+
+    Where the settings have few variants, all but the choice of example and variant is a function of these two.
+    """
     generator = step_generator(seed, step, number)
-    example = crop_example(draw(sets, generator), settings.crop, generator)
-    return prepare(example, settings, generator)
+    example, variant = draw(sets, generator), None
+    if settings.n_variant is not None:
+        variant = int(generator.integers(settings.n_variant))
+        key = np.array([seed, zlib.crc32(f"{example.name} {variant}".encode())], np.uint64)
+        generator = np.random.Generator(np.random.Philox(key=key))
+    drawn = prepare(crop_example(example, settings.crop, generator), settings, generator)
+    return replace(drawn, variant=variant)
 
 
 def prepare(example: Example, settings: StepSettings, generator: np.random.Generator) -> Draw:
@@ -70,6 +89,7 @@ def prepare(example: Example, settings: StepSettings, generator: np.random.Gener
         example.truth,
         draw_noise(generator, settings, len(example.truth.mask)),
         rows,
+        int(generator.integers(2**31)),
         int(generator.integers(2**31)),
         n_token,
         atom_bucket(len(example.truth.mask), n_token),
@@ -99,6 +119,8 @@ class Learner:
         self.names = SegmentNames(settings)
         self.gradients = Gradients(parameters.layout)
         self.model = Model(settings, parameters.for_inference())
+        self._kept: dict[tuple[str, int | None, int], tuple[list[np.ndarray], np.ndarray]] = {}
+        self._kept_bytes = 0
 
     def learn(self, drawn: Draw, settings: StepSettings, *, confidence: bool) -> dict[str, float]:
         """Add the gradients of one example; returns its losses, unweighted, and `loss`, their weighted sum.
@@ -117,7 +139,14 @@ class Learner:
                 drawn.n_atom,
                 self.trained,
             )
-            s_inputs, s, z = step.trunk(len(drawn.rows), drawn.rows)
+        if confidence and self._confidence_alone(settings):
+            trunk, prediction = self._keep(step, drawn, settings)
+            with kernels.differentiable():
+                step.confidence(*trunk, prediction, weights)
+                step.backward(self.gradients)
+            return self._summed(step, weights)
+        s_inputs, s, z = self._trunk(step, drawn, settings)
+        with kernels.differentiable():
             step.distogram(z, weights)
         if confidence:
             prediction = self._rollout(step, s_inputs, s, z, drawn, settings)
@@ -127,7 +156,45 @@ class Learner:
             if confidence:
                 step.confidence(s_inputs, s, z, prediction, weights)
             step.backward(self.gradients)
+        return self._summed(step, weights)
+
+    def forget(self) -> None:
+        """Drop what was kept of examples: what made it may have learned since."""
+        self._kept.clear()
+        self._kept_bytes = 0
+
+    @staticmethod
+    def _summed(step: TrainingPass, weights: Mapping[str, float]) -> dict[str, float]:
         return step.losses | {"loss": sum(weights[name] * value for name, value in step.losses.items())}
+
+    def _confidence_alone(self, settings: StepSettings) -> bool:
+        """Whether neither the trunk nor the diffusion module learns, nor counts."""
+        others = any(settings.loss_weights[name] for name in LOSS_WEIGHTS if name not in CONFIDENCE_LOSSES)
+        return not others and self.trained is not None and all(n.startswith(_CONFIDENCE) for n in self.trained)
+
+    def _keep(
+        self, step: TrainingPass, drawn: Draw, settings: StepSettings
+    ) -> tuple[tuple[Variable, Variable, Variable], np.ndarray]:
+        """s_inputs, s, z and a prediction, kept where the same example will be drawn in the same way again."""
+        # Sets may have structures of the same name.
+        key = drawn.name, drawn.variant, zlib.crc32(drawn.truth.coordinate.tobytes())
+        if key in self._kept:
+            arrays, prediction = self._kept[key]
+            s_inputs, s, z = (Variable(Tensor(x), learns=False) for x in arrays)
+            return (s_inputs, s, z), prediction
+        trunk = self._trunk(step, drawn, settings)
+        prediction = self._rollout(step, *trunk, drawn, settings)
+        arrays = [x.value.asnumpy() for x in trunk]
+        size = sum(x.nbytes for x in arrays)
+        if drawn.variant is not None and self._kept_bytes + size <= _MAX_KEPT_BYTES:
+            self._kept[key] = arrays, prediction
+            self._kept_bytes += size
+        return trunk, prediction
+
+    def _trunk(self, step: TrainingPass, drawn: Draw, settings: StepSettings) -> tuple[Variable, Variable, Variable]:
+        dropout = DropoutMasks(settings.dropout, drawn.dropout_seed, step.n_token) if settings.dropout.any else None
+        with kernels.differentiable():
+            return step.trunk(len(drawn.rows), drawn.rows, dropout)
 
     def _rollout(
         self, step: TrainingPass, s_inputs: Variable, s: Variable, z: Variable, drawn: Draw, settings: StepSettings

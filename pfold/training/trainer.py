@@ -110,6 +110,7 @@ def _enter_stage(settings: StepSettings, learner: Learner, optimizer: Optimizer)
     layout = learner.parameters.layout
     trained = frozenset(name for name in layout.shapes if settings.learns(name))
     learner.trained = trained
+    learner.forget()
     optimizer.settings = settings.optimizer
     optimizer.trained[:] = layout.mask(trained)
 

@@ -170,7 +170,7 @@ def test_alignments_come_from_the_store_of_a_run(short, tmp_path, structures):
         (chosen.structures / f"{name}.cif.gz").write_bytes((structures / f"{name}.cif.gz").read_bytes())
     found = read_set(chosen, use_msa=True)
     assert [example.name for example in found.found] == ["2JOF_A"]
-    # The query, and the other row to pair chains by and alone.
+    # The query, and rows to pair chains by and alone.
     assert found.found[0].features["msa"].shape == (3, len(sequence))
-    assert alone.features["msa"].shape == (1, len(sequence))
+    assert alone.features["msa"].shape == (2, len(sequence))
     assert "the search found no alignment" in found.rejected["1D4T_B"]

@@ -5,6 +5,7 @@ import pytest
 
 from pfold import kernels
 from pfold.features.schema import Features
+from pfold.training.dropout import DropoutMasks, DropoutRates
 from pfold.training.forward import SegmentNames, TrainingNoise, TrainingPass
 from pfold.training.labels import Truth
 from pfold.training.losses import LOSS_WEIGHTS
@@ -115,3 +116,42 @@ def test_a_diffusion_batch_in_parts_gives_the_same(monomer):
     np.testing.assert_allclose(x, y, atol=1e-4)
     assert apart == pytest.approx(together, rel=1e-5)
     assert np.linalg.norm(whole - sums) < 1e-5 * np.linalg.norm(whole)
+
+
+def test_dropout_leaves_out_whole_rows_of_an_update_and_keeps_its_mean():
+    masks = DropoutMasks(DropoutRates(pair=0.25, msa=0.15), seed=3, n_token=50)
+    first, second = masks.of_block(64, 32), masks.of_block(64)
+    assert {name: mask.shape for name, mask in first.items()} == {
+        "outgoing": (1, 50, 64),
+        "incoming": (1, 50, 64),
+        "starting": (1, 50, 64),
+        "ending": (50, 1, 64),
+        "msa": (1, 50, 32),
+    }
+    assert not np.array_equal(first["outgoing"], second["outgoing"])
+    values = np.unique(np.concatenate([mask.ravel() for name, mask in first.items() if name != "msa"]))
+    np.testing.assert_allclose(values, [0, 1 / 0.75])
+    assert first["outgoing"].mean() == pytest.approx(1, abs=0.03)
+    again = DropoutMasks(DropoutRates(pair=0.25, msa=0.15), seed=3, n_token=50).of_block(64, 32)
+    assert all(np.array_equal(mask, again[name]) for name, mask in first.items())
+
+
+def test_a_step_with_dropout_is_another_and_the_same_for_the_same_masks(monomer):
+    a, settings = monomer.arguments(), model_settings(monomer.model)
+    parameters, f, truth = Parameters(settings, a["weights"]), Features(a["features"]), Truth.of(a["labels"])
+    names, found = SegmentNames(settings), []
+    for pair in (None, 0.0, 0.25, 0.25):
+        gradients = Gradients(parameters.layout)
+        with kernels.differentiable():
+            step = TrainingPass(settings, parameters, names, f, truth)
+            masks = None if pair is None else DropoutMasks(DropoutRates(pair, pair), 5, step.n_token)
+            _, _, z = step.trunk(1, [np.arange(8)], masks)
+            step.distogram(z, monomer.loss_weights)
+            step.backward(gradients)
+        found.append((step.losses["distogram_loss"], gradients.flat))
+    (without, g0), (nothing, g1), (some, g2), (again, g3) = found
+    assert nothing == pytest.approx(without, rel=1e-5)
+    assert np.linalg.norm(g1 - g0) < 1e-4 * np.linalg.norm(g0)
+    assert some == again
+    assert np.array_equal(g2, g3)
+    assert abs(some - without) > 1e-4 * without

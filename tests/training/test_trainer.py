@@ -28,6 +28,7 @@ from pfold.training.step import Learner, prepare, step_generator
 from pfold.training.trainer import train
 from pfold.training.validation import lddt_ca, trace
 from pfold.weights.published import model_settings
+from tests.conftest import REPOSITORY
 from tests.training.configs import config, keys, step_settings
 
 pytestmark = pytest.mark.shared
@@ -219,28 +220,53 @@ def test_confidence_alone_learns_without_the_diffusion_batch(folder, undisturbed
     assert "mse_loss" not in losses
 
 
+def test_what_does_not_learn_is_computed_once_for_each_variant(folder, undisturbed, tmp_path, monkeypatch):
+    start = checkpoint_folder(undisturbed, 6) / "weights.safetensors"
+    zero = dict.fromkeys(("smooth_lddt_loss", "mse_loss", "distogram_loss"), 0.0)
+    chosen = {"trained": ["confidence_head."], "loss_weights": zero, "mini_rollout": {"n_step": 2}, "n_variant": 1}
+    launches = []
+    for name, most in (("kept", 2**30), ("anew", 0)):
+        monkeypatch.setattr("pfold.training.step._MAX_KEPT_BYTES", most)
+        before = graphs.counts.copy()
+        train(config(folder, tmp_path / name, start=str(start), **chosen))
+        launches.append(graphs.counts.since(before).launches)
+    assert launches[0] < 0.7 * launches[1]
+    assert_same(tmp_path / "kept", tmp_path / "anew", 6)
+
+
 def test_two_processes_learn_what_one_learns_of_both_examples(folder, tmp_path):
     results = []
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     for n_process in (1, 2):
         path = write_config(tmp_path / str(n_process) / "train.yaml", folder, n_step=2, examples_per_step=2)
-        environment = os.environ | {"MS_NODE_TIMEOUT": "600", "OMP_NUM_THREADS": "1"}
-        binaries = Path(sys.executable).parent
-        environment["PATH"] = f"{binaries}:{environment['PATH']}"
-        launched = (
-            []
-            if n_process == 1
-            else [
-                *(str(binaries / "msrun"), "--worker_num=2", "--local_worker_num=2", "--join=True"),
-                *("--master_port=8711", f"--log_dir={tmp_path / 'logs'}"),
-            ]
-        )
-        subprocess.run([*launched, *command(path)], check=True, capture_output=True, env=environment, cwd=tmp_path)
+        launched = [*command(path), "--processes", str(n_process)]
+        subprocess.run(launched, check=True, capture_output=True, env=environment, cwd=tmp_path)
         results.append(load_file(checkpoint_folder(path.parent / "out", 2) / "state.safetensors"))
     one, two = results
     assert np.abs(one["m"]).max() > 0
     # Sums in another order.
     assert np.abs(one["m"] - two["m"]).max() < 1e-5 * np.abs(one["m"]).max()
     assert np.abs(one["parameters"] - two["parameters"]).max() < 1e-4
+
+
+def test_the_workflow_starts_a_training_once(folder, tmp_path):
+    path = write_config(tmp_path / "train.yaml", folder)
+    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "workflow/train.smk"), "--dry-run"]
+
+    def planned(*arguments: str) -> str:
+        run = [*snakemake, "--workflow-profile", "none", *arguments]
+        done = subprocess.run(run, capture_output=True, text=True, check=False, cwd=tmp_path)
+        return done.stdout + done.stderr
+
+    given = ("--cores", "1", "--config", f"training={path}", "processes=2")
+    assert "rule train" in planned(*given)
+    assert "rule train" in planned(*given, "--profile", str(REPOSITORY / "profiles/slurm"))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/trained_6").touch()
+    assert "Nothing to be done" in planned(*given)
+    assert "name the training's configuration" in planned("--cores", "1")
+    path.write_text(path.read_text().replace("n_step: 6", "n_stop: 6", 1))
+    assert 'did you mean "n_step"' in planned(*given)
 
 
 def test_a_checkpoint_as_16_bit_floats_is_half_as_large(undisturbed, tmp_path):

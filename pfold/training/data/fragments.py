@@ -16,7 +16,8 @@ def cut_fragments(
     """Runs of `shortest` to `longest` residues of a structure's protein chains, one after another, as structures.
 
     Yields the name of each, "NAME_CHAIN_FIRST", and a structure of one chain that ends where the run ends. Lengths are
-    drawn, the same for the same name. A run of which a tenth or more is not resolved is left out.
+    drawn, the same for the same name. Chains that need no cut, and runs of which a tenth or more is not resolved, are
+    left out.
     """
     generator = np.random.Generator(np.random.Philox(zlib.crc32(name.encode())))
     for chain in structure[0]:
@@ -25,7 +26,7 @@ def cut_fragments(
         if entity is None or entity.polymer_type != gemmi.PolymerType.PeptideL:
             continue
         sequence, start = list(entity.full_sequence) or [residue.name for residue in polymer], 0
-        while len(sequence) - start >= shortest:
+        while len(sequence) > longest and len(sequence) - start >= shortest:
             size = min(int(generator.integers(shortest, longest + 1)), len(sequence) - start)
             residues = [residue for residue in polymer if start < (residue.label_seq or 0) <= start + size]
             if len({residue.label_seq for residue in residues}) > _RESOLVED * size:
