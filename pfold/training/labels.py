@@ -137,16 +137,17 @@ def atom_weights(f: Features, truth: Truth) -> np.ndarray:
     return np.asarray(weight * truth.mask)
 
 
+def superposed(y: np.ndarray, x: np.ndarray, weight: np.ndarray, by: np.ndarray | None = None) -> np.ndarray:
+    """Points y [m, 3] (Å), moved as `by` [n, 3] (y itself by default) is moved onto x [n, 3] with weights [n]."""
+    by = y if by is None else by
+    share = weight / weight.sum()
+    y_centre, x_centre = share @ by, share @ np.asarray(x, np.float64)
+    u, _, vt = np.linalg.svd(np.einsum("a,ai,aj->ij", share, x - x_centre, by - y_centre))
+    u[:, 2] *= np.sign(np.linalg.det(u @ vt))
+    return np.asarray((y - y_centre) @ (u @ vt).T + x_centre)
+
+
 def aligned_truth(f: Features, truth: Truth, x: np.ndarray) -> np.ndarray:
     """The truth moved onto each sample x [S, A, 3] by a weighted rigid alignment, AF3 Algorithm 28 -> [S, A, 3]."""
-    weight = atom_weights(f, truth)
-    share = weight / weight.sum()
-    target = np.asarray(x, np.float64) * truth.mask[None, :, None]
-    y = truth.coordinate * truth.mask[:, None]
-    y_centre, x_centre = share @ y, np.einsum("a,sak->sk", share, target)
-    covariance = np.einsum("a,sai,aj->sij", share, target - x_centre[:, None], y - y_centre)
-    u, _, vt = np.linalg.svd(covariance)
-    flip = np.ones((len(x), 3))
-    flip[:, 2] = np.sign(np.linalg.det(u @ vt))
-    rotation = (u * flip[:, None]) @ vt
-    return np.asarray(np.einsum("sij,aj->sai", rotation, y - y_centre) + x_centre[:, None], np.float32)
+    weight, y = atom_weights(f, truth), truth.coordinate * truth.mask[:, None]
+    return np.stack([superposed(y, one, weight) for one in np.asarray(x, np.float64)]).astype(np.float32)

@@ -27,6 +27,7 @@ from pfold.training.forward import SegmentNames, TrainingNoise, TrainingPass
 from pfold.training.labels import Truth
 from pfold.training.losses import CONFIDENCE_LOSSES, COORDINATE_LOSSES, LOSS_WEIGHTS
 from pfold.training.parameters import Gradients, Parameters
+from pfold.training.permutation import match_truth
 from pfold.training.tape import Variable
 from pfold.weights.published import ModelSettings
 
@@ -39,10 +40,13 @@ _MAX_KEPT_BYTES = 3 * 2**30
 class Draw:
     """All that a step needs of one example: features, truth, noise, MSA rows of each cycle, and their sizes.
 
+    example: what it was made of, whose equal chains and atoms a prediction may name otherwise.
+
     variant: which of the ways it is drawn in, where these are few; None where it is drawn anew in each step.
     """
 
     name: str
+    example: Example
     features: Features
     truth: Truth
     noise: TrainingNoise
@@ -85,6 +89,7 @@ def prepare(example: Example, settings: StepSettings, generator: np.random.Gener
     n_token = token_bucket(example.n_token, settings.buckets)
     return Draw(
         example.name,
+        example,
         features,
         example.truth,
         draw_noise(generator, settings, len(example.truth.mask)),
@@ -141,16 +146,17 @@ class Learner:
             )
         if confidence and self._confidence_alone(settings):
             trunk, prediction = self._keep(step, drawn, settings)
+            step.truth = match_truth(drawn.example, prediction)
             with kernels.differentiable():
                 step.confidence(*trunk, prediction, weights)
                 step.backward(self.gradients)
             return self._summed(step, weights)
         s_inputs, s, z = self._trunk(step, drawn, settings)
-        with kernels.differentiable():
-            step.distogram(z, weights)
         if confidence:
             prediction = self._rollout(step, s_inputs, s, z, drawn, settings)
+            step.truth = match_truth(drawn.example, prediction)
         with kernels.differentiable():
+            step.distogram(z, weights)
             if any(weights[name] for name in COORDINATE_LOSSES):
                 step.diffusion(s_inputs, s, z, drawn.noise, weights, settings.diffusion_at_once)
             if confidence:

@@ -104,4 +104,6 @@ def take_tokens(example: Example, kept: np.ndarray) -> Example:
     bonds = new_atom[truth.bonds]
     bonds = bonds[(bonds >= 0).all(1)]
     cropped = Truth(truth.coordinate[atoms], truth.mask[atoms], bonds, truth.resolution)
-    return replace(example, features=Features(taken), truth=cropped, chain=example.chain[kept])
+    return replace(
+        example, features=Features(taken), truth=cropped, origin=example.origin[atoms], chain=example.chain[kept]
+    )

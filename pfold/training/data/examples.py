@@ -21,6 +21,7 @@ from pfold.targets.formats.structure_file import load_structure, structure_targe
 from pfold.targets.read import STRUCTURE_SUFFIXES
 from pfold.targets.types import LIGAND, Target
 from pfold.training.data.fragments import cut_fragments
+from pfold.training.data.symmetry import Symmetry, find_symmetry
 from pfold.training.labels import Truth
 
 _DATE = "_pdbx_database_status.recvd_initial_deposition_date"
@@ -30,14 +31,18 @@ _DATE = "_pdbx_database_status.recvd_initial_deposition_date"
 class Example:
     """One structure: what the model is told of it, and what it is to find.
 
-    features: before the seeded motion of the reference conformers; truth: of the same atoms; chain: number of the chain
-    of each token, kind: that chain's kind ("protein", ...), date: of deposition, where the file has it.
+    features: before the seeded motion of the reference conformers; truth: of the same atoms; whole: of all atoms of the
+    file, of which a crop has those with the numbers `origin` [A]; symmetry: which of them are equal; chain: number of
+    the chain of each token, kind: that chain's kind ("protein", ...), date: of deposition, where the file has it.
     """
 
     name: str
     target: Target
     features: Features
     truth: Truth
+    whole: Truth
+    origin: np.ndarray
+    symmetry: Symmetry
     chain: np.ndarray
     kinds: tuple[str, ...]
     date: datetime.date | None
@@ -101,7 +106,9 @@ def make_example(
     truth = Truth(coordinate, mask, _ligand_bonds(tokens, mask), known)
     chains = tokens.assembly.chains
     chain = tokens.chain_of_residue[tokens.residue_of_token]
-    return Example(target.name, target, features, truth, chain, tuple(c.kind for c in chains), _date(structure))
+    origin, symmetry = np.arange(len(mask)), find_symmetry(tokens)
+    kinds = tuple(c.kind for c in chains)
+    return Example(target.name, target, features, truth, truth, origin, symmetry, chain, kinds, _date(structure))
 
 
 def _stored_features(target: Target, run: RunConfig) -> Features:
