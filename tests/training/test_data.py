@@ -136,6 +136,9 @@ def test_long_chains_are_cut_into_fragments(short, tmp_path):
     found = read_set(chosen, use_msa=False).found
     assert [e.name for e in found] == [e.name for e in read_set(chosen, use_msa=False).found]
     assert len(found) >= 3
+    few = read_set(dataclasses.replace(chosen, max_examples=2), use_msa=False)
+    assert [e.name for e in few.found] == [found[0].name, found[-1].name]
+    assert len(few.share) == 2
     sequence = whole.target.entities[0].sequence
     place = np.flatnonzero(whole.features["plddt_m_rep_atom_mask"])
     for fragment in found:

@@ -34,6 +34,7 @@ class StructureSet:
     max_date: datetime.date | None
     fragments: tuple[int, int] | None = None
     run: RunConfig | None = None
+    max_examples: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +71,9 @@ def read_set(chosen: StructureSet, *, use_msa: bool) -> Examples:
                 of_file.append(name)
     if not found:
         raise ConfigError(f"{chosen.structures}: no structure is left to train on; {len(rejected)} were left out")
+    if chosen.max_examples is not None and len(found) > chosen.max_examples:
+        kept = np.linspace(0, len(found) - 1, chosen.max_examples).round().astype(int)
+        found, of_file = [found[i] for i in kept], [of_file[i] for i in kept]
     return Examples(found, _shares(found, of_file, clusters), rejected)
 
 
