@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor
 
+from pfold import kernels
 from pfold.constants import SIGMA_DATA
 from pfold.features.model_inputs import constraint_arrays, device_features, esm_array, msa_arrays, pad, template_arrays
 from pfold.features.schema import Features
@@ -179,6 +180,7 @@ class TrainingPass:
                 c_block = self._dropping(c, dropout, msa=False)
                 vs, vz = tape.run(segments.pairformer_block, block, c_block, vs, vz)
             s, z = vs.value, vz.value
+        kernels.release_memory()
         return s_inputs, vs, vz
 
     def _templates(self) -> list[Any]:
@@ -291,7 +293,9 @@ class TrainingPass:
 
     def backward(self, into: Gradients) -> None:
         """Gradients of the weighted sum of all losses, added to `into`."""
+        kernels.release_memory()
         self.tape.backward(into)
+        kernels.release_memory()
 
     def _keep(self, found: Mapping[str, Variable], weights: Mapping[str, float], share: float = 1.0) -> None:
         """Add losses to those of the pass.  share: what they are of the mean that a loss is."""
