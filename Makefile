@@ -25,7 +25,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v in ((3, 11), (3, 12)) or sys.exit("pfold needs Python 3.11 or 3.12, but $(PYTHON) is %d.%d; run: make PYTHON=/path/to/python3.12" % v)'
 	@echo "setting up $(VENV) (MindSpore alone is 2.5 GB unpacked; this takes a few minutes)"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -qq --disable-pip-version-check --no-deps --requirement requirements.lock
+	$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-compile --requirement requirements.lock
 	$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pfold.kernels.build || true
 	ln -sfn profiles/ascend-cluster ascend-cluster
