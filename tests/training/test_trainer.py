@@ -230,7 +230,7 @@ def test_what_does_not_learn_is_computed_once_for_each_variant(folder, undisturb
         before = graphs.counts.copy()
         train(config(folder, tmp_path / name, start=str(start), **chosen))
         launches.append(graphs.counts.since(before).launches)
-    assert launches[0] < 0.7 * launches[1]
+    assert launches[0] < 0.8 * launches[1]
     assert_same(tmp_path / "kept", tmp_path / "anew", 6)
 
 
