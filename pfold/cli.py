@@ -227,17 +227,11 @@ def _run(args: argparse.Namespace) -> int:
         # Warnings of MindSpore's compiler are not the user's business.
         os.environ.setdefault("GLOG_v", "3")
         from pfold.training.config import load_train_config
+        from pfold.training.launch import train_in_processes
         from pfold.training.trainer import train
 
         config = load_train_config(args.config)
-        if args.processes > 1:
-            from pfold.training.checkpoint import checkpoint_folder
-            from pfold.training.launch import train_in_processes
-
-            train_in_processes(args.config, config.results, args.processes)
-            print(checkpoint_folder(config.results, config.n_step))
-        else:
-            print(train(config))
+        print(train_in_processes(args.config, config, args.processes) if args.processes > 1 else train(config))
     else:
         _run_stage(args)
     return 0

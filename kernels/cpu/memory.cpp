@@ -1,13 +1,15 @@
 // Large blocks of memory that operators take one after another.
 #include "memory.h"
 
-#include <malloc.h>
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <mutex>
 #include <vector>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 const bool poison_memory = [] {
   const char* asked = std::getenv("PFOLD_POISON_MEMORY");

@@ -1,6 +1,6 @@
 """Identities: what an alignment, a target's features and a result depend on, as hashes."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pfold.config import RunConfig
@@ -19,13 +19,27 @@ RESULT_VERSION = 3
 
 
 @dataclass(frozen=True)
-class RunIdentity:
-    """Hashes that all targets of a run share; features: everything of the run that features depend on."""
+class SearchIdentity:
+    """Hashes of the searches of a run, of proteins and of RNA."""
 
     search: str
     rna_search: str
+
+
+@dataclass(frozen=True)
+class RunIdentity(SearchIdentity):
+    """Hashes that all targets of a run share; features: everything of the run that features depend on."""
+
     weights: str
     features: str
+
+
+def search_identity(config: RunConfig) -> SearchIdentity:
+    """Hash the databases of the searches."""
+    return SearchIdentity(
+        search=protein_engine(config.search).identity(),
+        rna_search=rna_engine(config.search).identity() if config.use_rna_msa else "",
+    )
 
 
 def run_identity(config: RunConfig) -> RunIdentity:
@@ -34,8 +48,7 @@ def run_identity(config: RunConfig) -> RunIdentity:
     components = file_digest(config.components) if config.components else ""
     templates = config.templates.identity() if config.use_templates else ""
     return RunIdentity(
-        search=protein_engine(config.search).identity(),
-        rna_search=rna_engine(config.search).identity() if config.use_rna_msa else "",
+        **asdict(search_identity(config)),
         weights=weights_identity(config.model, config.weights),
         features=digest(config.msa_pair_as_unpair, config.use_msa, templates, components, esm_identity(config)),
     )
@@ -66,7 +79,7 @@ def weights_files(config: RunConfig) -> list[Path]:
     return [path for path in (resolve_weights(config.model, config.weights), esm) if path is not None]
 
 
-def entity_alignment(entity: Entity, run: RunIdentity, config: RunConfig) -> str:
+def entity_alignment(entity: Entity, run: SearchIdentity, config: RunConfig) -> str:
     """Identity of an entity's alignments: the user's own where given, the search's otherwise; "" for none."""
     if entity.has_own_msa:
         return digest("own", [_content(entity.unpaired_msa), _content(entity.paired_msa)])
@@ -108,7 +121,7 @@ def _given(entity: Entity) -> list[list[str]] | str:
     return [[_content(t.structure), t.chain, repr(t.residues)] for t in entity.templates]
 
 
-def searched_alignment(sequence: str, kind: str, run: RunIdentity) -> str:
+def searched_alignment(sequence: str, kind: str, run: SearchIdentity) -> str:
     """Identity of the alignment that a search of a protein or RNA (`kind`) makes."""
     return alignment_id(sequence, run.search if kind == PROTEIN else run.rna_search)
 

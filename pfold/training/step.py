@@ -1,7 +1,7 @@
 """What a step draws and does: an example, its noise, the passes, and the gradients' sum."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,17 +38,13 @@ _MAX_KEPT_BYTES = 3 * 2**30
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """All that a step needs of one example: features, truth, noise, MSA rows of each cycle, and their sizes.
-
-    example: what it was made of, whose equal chains and atoms a prediction may name otherwise.
+    """All that a step needs of one example, cropped: features, noise, MSA rows of each cycle, and their sizes.
 
     variant: which of the ways it is drawn in, where these are few; None where it is drawn anew in each step.
     """
 
-    name: str
     example: Example
     features: Features
-    truth: Truth
     noise: TrainingNoise
     rows: Sequence[np.ndarray]
     rollout_seed: int
@@ -56,6 +52,11 @@ class Draw:
     n_token: int
     n_atom: int
     variant: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Of its example."""
+        return self.example.name
 
 
 def step_generator(seed: int, step: int, number: int) -> np.random.Generator:
@@ -88,10 +89,8 @@ def prepare(example: Example, settings: StepSettings, generator: np.random.Gener
     rows = [generator.permutation(n_msa)[: settings.max_msa_rows] for _ in range(n_cycle)]
     n_token = token_bucket(example.n_token, settings.buckets)
     return Draw(
-        example.name,
         example,
         features,
-        example.truth,
         draw_noise(generator, settings, len(example.truth.mask)),
         rows,
         int(generator.integers(2**31)),
@@ -124,7 +123,7 @@ class Learner:
         self.names = SegmentNames(settings)
         self.gradients = Gradients(parameters.layout)
         self.model = Model(settings, parameters.for_inference())
-        self._kept: dict[tuple[str, int | None, int], tuple[list[np.ndarray], np.ndarray]] = {}
+        self._kept: dict[tuple[str, int | None, int], tuple[list[np.ndarray], np.ndarray, Truth]] = {}
         self._kept_bytes = 0
 
     def learn(self, drawn: Draw, settings: StepSettings, *, confidence: bool) -> dict[str, float]:
@@ -139,63 +138,58 @@ class Learner:
                 self.parameters,
                 self.names,
                 drawn.features,
-                drawn.truth,
+                drawn.example.truth,
                 drawn.n_token,
                 drawn.n_atom,
                 self.trained,
             )
-        if confidence and self._confidence_alone(settings):
-            trunk, prediction = self._keep(step, drawn, settings)
-            step.truth = match_truth(drawn.example, prediction)
-            with kernels.differentiable():
-                step.confidence(*trunk, prediction, weights)
-                step.backward(self.gradients)
-            return self._summed(step, weights)
-        s_inputs, s, z = self._trunk(step, drawn, settings)
-        if confidence:
-            prediction = self._rollout(step, s_inputs, s, z, drawn, settings)
-            step.truth = match_truth(drawn.example, prediction)
+        alone = confidence and self._confidence_alone(settings)
+        if alone:
+            (s_inputs, s, z), prediction, step.truth = self._kept_or_made(step, drawn, settings)
+        else:
+            s_inputs, s, z = self._trunk(step, drawn, settings)
+            if confidence:
+                prediction = self._rollout(step, s_inputs, s, z, drawn, settings)
+                step.truth = match_truth(drawn.example, prediction)
         with kernels.differentiable():
-            step.distogram(z, weights)
+            if not alone:
+                step.distogram(z, weights)
             if any(weights[name] for name in COORDINATE_LOSSES):
                 step.diffusion(s_inputs, s, z, drawn.noise, weights, settings.diffusion_at_once)
             if confidence:
                 step.confidence(s_inputs, s, z, prediction, weights)
             step.backward(self.gradients)
-        return self._summed(step, weights)
+        return step.losses | {"loss": sum(weights[name] * value for name, value in step.losses.items())}
 
     def forget(self) -> None:
         """Drop what was kept of examples: what made it may have learned since."""
         self._kept.clear()
         self._kept_bytes = 0
 
-    @staticmethod
-    def _summed(step: TrainingPass, weights: Mapping[str, float]) -> dict[str, float]:
-        return step.losses | {"loss": sum(weights[name] * value for name, value in step.losses.items())}
-
     def _confidence_alone(self, settings: StepSettings) -> bool:
         """Whether neither the trunk nor the diffusion module learns, nor counts."""
         others = any(settings.loss_weights[name] for name in LOSS_WEIGHTS if name not in CONFIDENCE_LOSSES)
         return not others and self.trained is not None and all(n.startswith(_CONFIDENCE) for n in self.trained)
 
-    def _keep(
+    def _kept_or_made(
         self, step: TrainingPass, drawn: Draw, settings: StepSettings
-    ) -> tuple[tuple[Variable, Variable, Variable], np.ndarray]:
-        """s_inputs, s, z and a prediction, kept where the same example will be drawn in the same way again."""
+    ) -> tuple[tuple[Variable, Variable, Variable], np.ndarray, Truth]:
+        """s_inputs, s, z, a prediction and the truth that matches it; kept where this draw will come again."""
         # Sets may have structures of the same name.
-        key = drawn.name, drawn.variant, zlib.crc32(drawn.truth.coordinate.tobytes())
+        key = drawn.name, drawn.variant, zlib.crc32(drawn.example.truth.coordinate.tobytes())
         if key in self._kept:
-            arrays, prediction = self._kept[key]
+            arrays, prediction, truth = self._kept[key]
             s_inputs, s, z = (Variable(Tensor(x), learns=False) for x in arrays)
-            return (s_inputs, s, z), prediction
+            return (s_inputs, s, z), prediction, truth
         trunk = self._trunk(step, drawn, settings)
         prediction = self._rollout(step, *trunk, drawn, settings)
+        truth = match_truth(drawn.example, prediction)
         arrays = [x.value.asnumpy() for x in trunk]
         size = sum(x.nbytes for x in arrays)
         if drawn.variant is not None and self._kept_bytes + size <= _MAX_KEPT_BYTES:
-            self._kept[key] = arrays, prediction
+            self._kept[key] = arrays, prediction, truth
             self._kept_bytes += size
-        return trunk, prediction
+        return trunk, prediction, truth
 
     def _trunk(self, step: TrainingPass, drawn: Draw, settings: StepSettings) -> tuple[Variable, Variable, Variable]:
         dropout = DropoutMasks(settings.dropout, drawn.dropout_seed, step.n_token) if settings.dropout.any else None
@@ -208,7 +202,7 @@ class Learner:
         """A prediction [A, 3] (Å) by few diffusion steps, AF3 supplement, section 4.1."""
         p = self.model.params.diffusion_module
         cache = as_input(graphs.prepare_diffusion(p, step.f, s_inputs.value, s.value, z.value))
-        n_atom = len(drawn.truth.mask)
+        n_atom = len(drawn.example.truth.mask)
         sampler = Sampler(
             make_noise(drawn.rollout_seed, settings.rollout_steps, 1, n_atom), settings.rollout_steps, self.settings
         )

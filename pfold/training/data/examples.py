@@ -13,8 +13,7 @@ from pfold.errors import InputError
 from pfold.features.featurize import assemble
 from pfold.features.schema import Features
 from pfold.features.tokens import Tokens, tokenize
-from pfold.msa.engines import protein_engine, rna_engine
-from pfold.run.identity import RunIdentity, entity_alignment
+from pfold.run.identity import entity_alignment, search_identity
 from pfold.run.inputs import target_features
 from pfold.targets.formats.fields import file_target_name
 from pfold.targets.formats.structure_file import load_structure, structure_target
@@ -53,24 +52,35 @@ class Example:
         return len(self.chain)
 
 
+class StoredFeatures:
+    """What the stores of a run have of targets, as their features."""
+
+    def __init__(self, run: RunConfig) -> None:
+        self._run, self._searches = run, search_identity(run)
+
+    def of(self, target: Target) -> Features:
+        """Features of a target. Raises InputError or DamagedError where an alignment of it is not there."""
+        keys = [entity_alignment(entity, self._searches, self._run) for entity in target.entities]
+        return target_features(target, keys, self._run)
+
+
 def structure_files(folder: Path) -> list[Path]:
     """The structure files below a folder, by name."""
     return sorted(path for path in folder.rglob("*") if path.name.removesuffix(".gz").endswith(STRUCTURE_SUFFIXES))
 
 
 def read_example(
-    path: Path, *, use_msa: bool, resolution: float | None = None, run: RunConfig | None = None
+    path: Path, *, use_msa: bool, resolution: float | None = None, stored: StoredFeatures | None = None
 ) -> Example:
     """Read a structure: its first biological assembly, where it names one, else what it holds.
 
-    resolution: to assume (Å) where the file has none; without it such a structure teaches no confidence. run: of pfold,
-    whose stores have alignments and templates of what is in the file; None takes sequences alone. Raises InputError for
-    a file that can't be read, holds what pfold can't fold, or has no resolved atom, and for an alignment that is not
-    there.
+    resolution: to assume (Å) where the file has none; without it such a structure teaches no confidence. stored:
+    alignments and templates of what is in the file; None takes sequences alone. Raises InputError for a file that can't
+    be read, holds what pfold can't fold, or has no resolved atom, and for an alignment that is not there.
     """
     structure = load_structure(path)
     _take_first_assembly(structure)
-    return make_example(structure, path, use_msa=use_msa, resolution=resolution, run=run)
+    return make_example(structure, path, use_msa=use_msa, resolution=resolution, stored=stored)
 
 
 def read_fragments(
@@ -79,18 +89,18 @@ def read_fragments(
     *,
     use_msa: bool,
     resolution: float | None = None,
-    run: RunConfig | None = None,
+    stored: StoredFeatures | None = None,
 ) -> list[Example]:
     """Read the fragments of a structure's protein chains (`pfold.training.data.fragments`), as `read_example`."""
     name = file_target_name(path)
     return [
-        make_example(fragment, path.with_name(part), use_msa=use_msa, resolution=resolution, run=run)
+        make_example(fragment, path.with_name(part), use_msa=use_msa, resolution=resolution, stored=stored)
         for part, fragment in cut_fragments(load_structure(path), name, *lengths)
     ]
 
 
 def make_example(
-    structure: gemmi.Structure, path: Path, *, use_msa: bool, resolution: float | None, run: RunConfig | None
+    structure: gemmi.Structure, path: Path, *, use_msa: bool, resolution: float | None, stored: StoredFeatures | None
 ) -> Example:
     """What `read_example` returns, of a structure that was read; it is named after the path."""
     try:
@@ -102,25 +112,13 @@ def make_example(
     if not mask.any():
         raise InputError(f"{path}: no atom of the structure is where the components of its residues have one")
     known = structure.resolution or resolution or 0.0
-    features = assemble(target, use_msa=use_msa) if run is None else _stored_features(target, run)
+    features = assemble(target, use_msa=use_msa) if stored is None else stored.of(target)
     truth = Truth(coordinate, mask, _ligand_bonds(tokens, mask), known)
     chains = tokens.assembly.chains
     chain = tokens.chain_of_residue[tokens.residue_of_token]
     origin, symmetry = np.arange(len(mask)), find_symmetry(tokens)
     kinds = tuple(c.kind for c in chains)
     return Example(target.name, target, features, truth, truth, origin, symmetry, chain, kinds, _date(structure))
-
-
-def _stored_features(target: Target, run: RunConfig) -> Features:
-    """Features of what the stores of a run have of a target."""
-    # Of a run's identity nothing but its searches matters here, and weights need not be there.
-    identity = RunIdentity(
-        search=protein_engine(run.search).identity(),
-        rna_search=rna_engine(run.search).identity() if run.use_rna_msa else "",
-        weights="",
-        features="",
-    )
-    return target_features(target, [entity_alignment(entity, identity, run) for entity in target.entities], run)
 
 
 def _take_first_assembly(structure: gemmi.Structure) -> None:

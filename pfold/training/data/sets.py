@@ -11,7 +11,7 @@ import numpy as np
 
 from pfold.config import RunConfig
 from pfold.errors import ConfigError, DamagedError, InputError
-from pfold.training.data.examples import Example, read_example, read_fragments, structure_files
+from pfold.training.data.examples import Example, StoredFeatures, read_example, read_fragments, structure_files
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ class Examples:
 def read_set(chosen: StructureSet, *, use_msa: bool) -> Examples:
     """Read a set's structures; a bad file is named, counted and left out. Raises ConfigError where none is left."""
     clusters = _clusters(chosen)
+    stored = StoredFeatures(chosen.run) if chosen.run is not None else None
     found: list[Example] = []
     of_file: list[str] = []
     rejected: dict[str, str] = {}
@@ -57,7 +58,7 @@ def read_set(chosen: StructureSet, *, use_msa: bool) -> Examples:
         if clusters is not None and name not in clusters:
             continue
         try:
-            examples = _read(path, chosen, use_msa=use_msa)
+            examples = _read(path, chosen, stored, use_msa=use_msa)
         except (InputError, DamagedError) as error:
             rejected[name] = str(error)
             logger.warning("%s is left out: %s", name, error)
@@ -77,11 +78,10 @@ def read_set(chosen: StructureSet, *, use_msa: bool) -> Examples:
     return Examples(found, _shares(found, of_file, clusters), rejected)
 
 
-def _read(path: Path, chosen: StructureSet, *, use_msa: bool) -> list[Example]:
-    resolution, run = chosen.resolution, chosen.run
+def _read(path: Path, chosen: StructureSet, stored: StoredFeatures | None, *, use_msa: bool) -> list[Example]:
     if chosen.fragments is None:
-        return [read_example(path, use_msa=use_msa, resolution=resolution, run=run)]
-    return read_fragments(path, chosen.fragments, use_msa=use_msa, resolution=resolution, run=run)
+        return [read_example(path, use_msa=use_msa, resolution=chosen.resolution, stored=stored)]
+    return read_fragments(path, chosen.fragments, use_msa=use_msa, resolution=chosen.resolution, stored=stored)
 
 
 def _clusters(chosen: StructureSet) -> dict[str, str] | None:
