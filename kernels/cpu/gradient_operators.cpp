@@ -8,6 +8,7 @@
 
 #include "attention_gradients.h"
 #include "declarations.h"
+#include "msa_gradients.h"
 #include "smooth_lddt.h"
 
 namespace PFOLD_ISA {
@@ -99,6 +100,7 @@ void TriangleMultiplicationIncomingCopy(const Arguments& x) { on_copy(x, Triangl
 void TriangleAttentionStartingCopy(const Arguments& x) { on_copy(x, TriangleAttentionStarting); }
 void TriangleAttentionEndingCopy(const Arguments& x) { on_copy(x, TriangleAttentionEnding); }
 void RowTransitionCopy(const Arguments& x) { on_copy(x, RowTransition); }
+void OuterProductMeanCopy(const Arguments& x) { on_copy(x, OuterProductMean); }
 void TriangleMultiplicationOutgoingGradient(const Arguments& x) { multiplication_gradient(x, true); }
 void TriangleMultiplicationIncomingGradient(const Arguments& x) { multiplication_gradient(x, false); }
 void TriangleAttentionStartingGradient(const Arguments& x) { attention_gradient(x, true); }
@@ -115,6 +117,22 @@ void RowTransitionGradient(const Arguments& x) {
   row_transition_gradient(x.floats(in::x), x.floats(in::mask), x.size(in::x, 0), x.size(in::x, 1), x.size(in::x, 2), p,
                           x.floats(in::dout), x.get<float>(output),
                           weight_gradients<TransitionWeights>(x, in::COUNT, output + 1));
+}
+
+// m [N_msa][N][c_m] and dout [N][N][c_z], the gradient of what was added to pairs -> dm.
+void OuterProductMeanGradient(const Arguments& x) {
+  using in = OuterProductMeanGradientInputs;
+  Following following(x, in::COUNT);
+  const auto p = following.weights<OuterProductMeanWeights>();
+  int output = following.outputs(1 + OuterProductMeanWeights::COUNT);
+  i64 n_row = x.size(in::m, 0), n = x.size(in::m, 1), c = x.size(in::m, 2), hidden = p.size(p.a, 0);
+  require_multiple(c, STEP, "c_m");
+  require_multiple(x.size(in::dout, 2), STEP, "c_z");
+  require_multiple(hidden, STEP, "the width of the outer product");
+  require_multiple(PANEL, hidden, "a panel");
+  const MsaRows<const float> m{x.floats(in::m), n_row, n * c, c, x.floats(in::msa_mask)};
+  OuterProductGradient(m, n, p)(x.floats(in::dout), x.get<float>(output),
+                                weight_gradients<OuterProductMeanWeights>(x, in::COUNT, output + 1));
 }
 
 // x [..][k], weight [m][k], dout [..][m] -> dx, dweight, dbias [m].

@@ -108,7 +108,7 @@ def row_transition(p: Params, x: Tensor, mask: Tensor) -> Tensor:
     return _depend(x, _row_transition(x, mask, *read_weights(p, TRANSITION)))
 
 
-_OUTER_PRODUCT_MEAN = entries(
+OUTER_PRODUCT_MEAN = entries(
     "OuterProductMean",
     norm="layer_norm.weight",
     norm_bias="layer_norm.bias",
@@ -122,7 +122,7 @@ _outer_product_mean = in_place("OuterProductMean", "z mask m msa_mask", "OuterPr
 
 def outer_product_mean(p: Params, z: Tensor, mask: Tensor, m: Tensor, msa_mask: Tensor) -> Tensor:
     """AF3 Algorithm 9; see `pfold.kernels`."""
-    return _depend(z, _outer_product_mean(z, mask, m, msa_mask, *read_weights(p, _OUTER_PRODUCT_MEAN)))
+    return _depend(z, _outer_product_mean(z, mask, m, msa_mask, *read_weights(p, OUTER_PRODUCT_MEAN)))
 
 
 _PAIR_WEIGHTED_AVERAGING = entries(

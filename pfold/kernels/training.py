@@ -21,7 +21,6 @@ Shape = tuple[int, ...]
 
 confidence_pairs = reference.confidence_pairs
 diffusion_pairs = reference.diffusion_pairs
-outer_product_mean = reference.outer_product_mean
 pair_weighted_averaging = reference.pair_weighted_averaging
 relative_position_encoding = reference.relative_position_encoding
 adaptive_norm, gated_sum = reference.adaptive_norm, reference.gated_sum
@@ -90,11 +89,20 @@ def _row_transition_bprop(x, mask, a, b, c, d, e, out, dout):  # type: ignore[no
     return _joined(_row_transition_gradient(x, mask, dout, a, b, c, d, e), mask, (a, b, c, d, e))
 
 
+_outer_product_gradient = _gradient("OuterProductMean", "m msa_mask dout", "OuterProductMean", (0, *range(3, 9)))
+
+
+def _outer_product_bprop(z, mask, m, msa_mask, a, b, c, d, e, f, out, dout):  # type: ignore[no-untyped-def]
+    found = _outer_product_gradient(m, msa_mask, dout, a, b, c, d, e, f)
+    return (dout, ops.zeros_like(mask), *_joined(found, msa_mask, (a, b, c, d, e, f)))
+
+
 _multiply_outgoing = _multiplication("TriangleMultiplicationOutgoing")
 _multiply_incoming = _multiplication("TriangleMultiplicationIncoming")
 _attend_starting = _attention("TriangleAttentionStarting")
 _attend_ending = _attention("TriangleAttentionEnding")
 _row_transition = _copying("RowTransition", "x mask", "Transition", _row_transition_bprop)
+_outer_product_mean = _copying("OuterProductMean", "z mask m msa_mask", "OuterProductMean", _outer_product_bprop)
 
 
 def triangle_multiplication_outgoing(p: Params, z: Tensor, mask: Tensor) -> Tensor:
@@ -120,6 +128,11 @@ def triangle_attention_ending(p: Params, z: Tensor, mask: Tensor) -> Tensor:
 def row_transition(p: Params, x: Tensor, mask: Tensor) -> Tensor:
     """AF3 Algorithm 11; see `pfold.kernels`."""
     return _row_transition(x, mask, *read_weights(p, cpu.TRANSITION))
+
+
+def outer_product_mean(p: Params, z: Tensor, mask: Tensor, m: Tensor, msa_mask: Tensor) -> Tensor:
+    """AF3 Algorithm 9; see `pfold.kernels`."""
+    return _outer_product_mean(z, mask, m, msa_mask, *read_weights(p, cpu.OUTER_PRODUCT_MEAN))
 
 
 def _affine_gradient_shapes(x: Shape, weight: Shape, dout: Shape) -> tuple[list[int], list[int], list[int]]:

@@ -74,6 +74,10 @@ def transition(p, x, c):
     return kernels.row_transition(p, x[0], c["mask"])
 
 
+def outer_product(p, x, c):
+    return kernels.outer_product_mean(p, x[0], c["mask"], x[1], c["rows"])
+
+
 def affine(p, x, c):
     return kernels.affine(x[0], x[1], x[2])
 
@@ -118,6 +122,12 @@ def transition_weights() -> dict[str, np.ndarray]:
     return p | norm | {"linear_no_bias.weight": normal(C, 64) / 8}
 
 
+def outer_product_weights() -> dict[str, np.ndarray]:
+    p = {f"linear_{k}.weight": normal(32, 16) / 4 for k in (1, 2)}
+    p |= {"layer_norm.weight": 1 + 0.1 * normal(16), "layer_norm.bias": 0.1 * normal(16)}
+    return p | {"linear_out.weight": normal(C, 32 * 32) / 32, "linear_out.bias": normal(C)}
+
+
 def mask(n_absent: int = 4) -> dict[str, np.ndarray]:
     return {"mask": (np.arange(N) < N - n_absent).astype(np.float32)}
 
@@ -136,6 +146,13 @@ CASES = {
     "starting": (starting, attention_weights(), (normal(N, N, C),), mask(), (N, N, C)),
     "ending": (ending, attention_weights(), (normal(N, N, C),), mask(), (N, N, C)),
     "transition": (transition, transition_weights(), (normal(N, N, C),), mask(), (N, N, C)),
+    "outer_product": (
+        outer_product,
+        outer_product_weights(),
+        (normal(N, N, C), normal(9, N, 16)),
+        mask(0) | {"rows": (np.arange(9) % 4 > 0).astype(np.float32)},
+        (N, N, C),
+    ),
     "affine": (affine, {}, (normal(5, 70, 33), normal(19, 33), normal(19)), {"mask": normal(1)}, (5, 70, 19)),
     "layer_norm": (layer_norm, {}, (normal(70, 33), normal(33), normal(33)), {"mask": normal(1)}, (70, 33)),
     "gated": (gated, {}, (normal(70, 32), normal(48, 32), normal(48, 32), normal(16, 48)), {"m": normal(1)}, (70, 16)),
