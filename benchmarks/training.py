@@ -1,7 +1,7 @@
 """One training step on a features file with made-up truth, and what its parts took, as JSON; one process a measurement.
 
 Usage: python benchmarks/training.py FEATURES.npz MODEL [--diffusion_batch 8] [--at_once 4] [--n_cycle 1] [--steps 3]
-           [--no_optimizer]
+           [--recompute update] [--no_optimizer]
 
 The first step compiles and is left out; of the others the median is printed.
 """
@@ -68,7 +68,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     for number in range(options.steps + 1):
         gradients.clear()
         with timed(seconds, "step"), kernels.differentiable():
-            step = TrainingPass(settings, parameters, names, features, truth)
+            step = TrainingPass(settings, parameters, names, features, truth, recompute=options.recompute)
             with timed(seconds, "trunk"):
                 s_inputs, s, z = step.trunk(options.n_cycle, rows)
                 step.distogram(z, weights)
@@ -92,5 +92,6 @@ if __name__ == "__main__":
     for name, default in (("diffusion_batch", 8), ("n_cycle", 1), ("steps", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--at_once", type=int, help="noisy copies that are denoised together; all by default")
+    parser.add_argument("--recompute", choices=("block", "update"), default="block")
     parser.add_argument("--no_optimizer", dest="optimizer", action="store_false", help="gradients alone")
     print(json.dumps(measure(parser.parse_args())))

@@ -91,11 +91,17 @@ def diffusion_block(p: Params, a: Tensor, s: Tensor, biases: Tensor, mask: Tenso
 
     a [N_sample, N, c_token], s [N, c_s] or of each sample, biases [n_block * H, N, N], mask [N] -> a's shape.
     """
-    attention = p["attention_pair_bias"]
+    a = diffusion_attention(p["attention_pair_bias"], a, s, biases, mask, block, n_block)
+    return conditioned_transition(p["conditioned_transition_block"], a, s)
+
+
+def diffusion_attention(
+    attention: Params, a: Tensor, s: Tensor, biases: Tensor, mask: Tensor, block: int, n_block: int
+) -> Tensor:
+    """a with its attention, AF3 Algorithm 23, line 2; see `diffusion_block`."""
     h = adaptive_layer_norm(attention["layernorm_a"], a, s)
     o = token_attention(attention["attention"], h, biases, mask, block, n_block)
-    a = kernels.gated_sum(a, linear(attention, "linear_a_last", s), o)
-    return conditioned_transition(p["conditioned_transition_block"], a, s)
+    return kernels.gated_sum(a, linear(attention, "linear_a_last", s), o)
 
 
 def embed_noisy_atoms(encoder: Params, f: Params, c: Tensor, biases: list[Tensor], r: Tensor) -> tuple[Tensor, Tensor]:

@@ -26,7 +26,7 @@ SCRATCH = "scratch"
 # Keys that a later stage may set.
 _STAGE_KEYS = (
     *("crop", "diffusion_at_once", "diffusion_batch", "dropout", "examples_per_step", "frozen", "loss_weights"),
-    *("max_n_cycle", "mini_rollout", "n_variant", "noise", "optimizer", "trained"),
+    *("max_n_cycle", "mini_rollout", "n_variant", "noise", "optimizer", "recompute", "trained"),
 )
 
 
@@ -41,6 +41,7 @@ class StepSettings:
     examples_per_step: int
     diffusion_batch: int
     diffusion_at_once: int | None
+    recompute: str
     n_variant: int | None
     max_n_cycle: int
     max_msa_rows: int
@@ -154,6 +155,7 @@ def _step_settings(value: Mapping[str, Any]) -> StepSettings:
         examples_per_step=value["examples_per_step"],
         diffusion_batch=value["diffusion_batch"],
         diffusion_at_once=value["diffusion_at_once"],
+        recompute=value["recompute"],
         max_n_cycle=value["max_n_cycle"],
         max_msa_rows=value["max_msa_rows"],
         rollout_steps=rollout["n_step"],

@@ -119,10 +119,16 @@ class SegmentNames:
         return [self._tree(f"{prefix}{i}.", pattern) for i in range(count)]
 
 
+def _of(names: Names, *keys: str) -> Names:
+    """The names of some parts of a module."""
+    return {key: names[key] for key in keys}
+
+
 class TrainingPass:
     """One example on the device: forward by segments, losses, and back.
 
-    `losses` are those of the pass, unweighted.
+    `losses` are those of the pass, unweighted. recompute: "block" keeps the inputs of blocks and computes blocks anew
+    on the way back; "update" keeps those of each update in a block, and computes less anew.
     """
 
     def __init__(
@@ -135,8 +141,10 @@ class TrainingPass:
         n_token: int | None = None,
         n_atom: int | None = None,
         trained: frozenset[str] | None = None,
+        recompute: str = "block",
     ) -> None:
         self.settings, self.names, self.features, self.truth = settings, names, features, truth
+        self.recompute = recompute
         self.tape = Tape(parameters, trained)
         self.losses: dict[str, float] = {}
         arrays = device_features(features, n_token, n_atom)
@@ -178,10 +186,27 @@ class TrainingPass:
             c = {"token_mask": f["token_mask"]}
             for block in names.blocks:
                 c_block = self._dropping(c, dropout, msa=False)
-                vs, vz = tape.run(segments.pairformer_block, block, c_block, vs, vz)
+                vs, vz = self._pairformer_block(tape, block, c_block, vs, vz)
             s, z = vs.value, vz.value
         kernels.release_memory()
         return s_inputs, vs, vz
+
+    def _pairformer_block(self, tape: Tape, p: Names, c: Any, s: Variable, z: Variable) -> tuple[Variable, Variable]:
+        """A block as one segment, or one of each update."""
+        if self.recompute == "block":
+            s, z = tape.run(segments.pairformer_block, p, c, s, z)
+            return s, z
+        for name, update in segments.pair_updates.items():
+            (z,) = tape.run(update, _of(p, name), c, z)
+        (s,) = tape.run(segments.update_single, _of(p, "attention_pair_bias", "single_transition"), self.mask, s, z)
+        return s, z
+
+    def _diffusion_block(self, p: Names, a: Variable, s: Variable, bias: Variable) -> Variable:
+        """A block as one segment, or as two."""
+        if self.recompute == "block":
+            return self.tape.run(segments.diffusion_block, p, self.mask, a, s, bias)[0]
+        (a,) = self.tape.run(segments.diffusion_attention, _of(p, "attention_pair_bias"), self.mask, a, s, bias)
+        return self.tape.run(segments.diffusion_transition, _of(p, "conditioned_transition_block"), self.mask, a, s)[0]
 
     def _templates(self) -> list[Any]:
         """Constants of each template."""
@@ -267,7 +292,7 @@ class TrainingPass:
         a, q = tape.run(segments.embed_noisy, names.embed_noisy, c, atoms, *atom_biases[:n_block])
         (a,) = tape.run(segments.add_conditioning, names.add_conditioning, self.mask, a, conditioning)
         for p, bias in zip(names.diffusion_blocks, biases, strict=True):
-            (a,) = tape.run(segments.diffusion_block, p, self.mask, a, conditioning, bias)
+            a = self._diffusion_block(p, a, conditioning, bias)
         (a,) = tape.run(segments.norm_tokens, names.norm_tokens, self.mask, a)
         (x,) = tape.run(segments.denoised, names.denoised, c, a, q, atoms, *atom_biases[n_block:])
         denoised = x.value.asnumpy()[:, : len(self.truth.mask)]
@@ -282,7 +307,7 @@ class TrainingPass:
         of_trunk = {"s_inputs": s_inputs.value, "s": s.value, "z": z.value, "token_mask": self.f["token_mask"]}
         s, z = tape.run(segments.embed_sample, names.embed_sample, as_input({**of_trunk, "x": Tensor(x)}))
         for block in names.confidence_blocks:
-            s, z = tape.run(segments.pairformer_block, block, self.mask, s, z)
+            s, z = self._pairformer_block(tape, block, self.mask, s, z)
         pae, pae_weight = labels.pae_labels(f, self.truth, prediction)
         pde, pde_weight = labels.pde_labels(f, self.truth, prediction)
         of_pairs = {"pae_bins": pae, "pae_weight": pae_weight, "pde_bins": pde, "pde_weight": pde_weight}

@@ -13,7 +13,7 @@ from pfold.model import (
     template_embedder,
 )
 from pfold.model.atom_attention import ATOM_BLOCKS, atom_attention_decoder
-from pfold.model.primitives import Params, layer_norm, linear
+from pfold.model.primitives import Params, conditioned_transition, layer_norm, linear
 from pfold.training import losses
 from pfold.training.tape import Segment
 
@@ -75,6 +75,19 @@ def _dropout(c: Params) -> Params | None:
     return c["dropout"] if "dropout" in c else None  # noqa: SIM401, which graphs can't compile
 
 
+def _pair_update(name: str) -> Segment:
+    def update(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+        return (pairformer.update_pairs(name, p[name], x[0], c["token_mask"], _dropout(c)),)
+
+    update.__qualname__ = f"_{name}"
+    return Segment(update)
+
+
+def _update_single(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    s, z = x
+    return (pairformer.update_single(p, s, z, c["token_mask"])[0],)
+
+
 def _distogram(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
     z = x[0]
     logits = heads.distogram_head(p, z, c["token_mask"], c["rows"])
@@ -117,6 +130,16 @@ def _add_conditioning(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
 def _diffusion_block(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
     a, s, bias = x
     return (diffusion.diffusion_block(p, a, s, bias, c["token_mask"], 0, 1),)
+
+
+def _diffusion_attention(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    a, s, bias = x
+    return (diffusion.diffusion_attention(p["attention_pair_bias"], a, s, bias, c["token_mask"], 0, 1),)
+
+
+def _diffusion_transition(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    a, s = x
+    return (conditioned_transition(p["conditioned_transition_block"], a, s),)
 
 
 def _norm_tokens(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
@@ -167,6 +190,9 @@ add_templates = Segment(_add_templates)
 msa_block = Segment(_msa_block)
 last_msa_block = Segment(_last_msa_block)
 pairformer_block = Segment(_pairformer_block)
+# The same in pieces: by the name of their parameters the updates of the pairs, then that of s.
+pair_updates = {name: _pair_update(name) for name in pairformer.PAIR_UPDATES}
+update_single = Segment(_update_single)
 distogram = Segment(_distogram)
 condition_pairs = Segment(_condition_pairs)
 pair_bias = Segment(_pair_bias)
@@ -176,6 +202,8 @@ embed_noisy = Segment(_embed_noisy)
 add_conditioning = Segment(_add_conditioning)
 norm_tokens = Segment(_norm_tokens)
 diffusion_block = Segment(_diffusion_block)
+diffusion_attention = Segment(_diffusion_attention)
+diffusion_transition = Segment(_diffusion_transition)
 denoised = Segment(_denoised)
 coordinates = Segment(_coordinates)
 embed_sample = Segment(_embed_sample)

@@ -142,6 +142,7 @@ class Learner:
                 drawn.n_token,
                 drawn.n_atom,
                 self.trained,
+                settings.recompute,
             )
         alone = confidence and self._confidence_alone(settings)
         if alone:

@@ -118,6 +118,34 @@ def test_a_diffusion_batch_in_parts_gives_the_same(monomer):
     assert np.linalg.norm(whole - sums) < 1e-5 * np.linalg.norm(whole)
 
 
+def test_what_is_computed_anew_changes_nothing(monomer):
+    """Updates whose inputs are kept have the gradients of blocks whose inputs are, with dropout too."""
+    a, settings = monomer.arguments(), model_settings(monomer.model)
+    parameters, f, truth = Parameters(settings, a["weights"]), Features(a["features"]), Truth.of(a["labels"])
+    names, noise = SegmentNames(settings), TrainingNoise(**a["noise"]).part(slice(0, 2))
+    found = []
+    for recompute in ("block", "update"):
+        gradients = Gradients(parameters.layout)
+        with kernels.differentiable():
+            step = TrainingPass(settings, parameters, names, f, truth, recompute=recompute)
+            dropout = DropoutMasks(DropoutRates(0.25, 0.15), 3, step.n_token)
+            s_inputs, s, z = step.trunk(1, [np.arange(8)], dropout)
+            step.distogram(z, monomer.loss_weights)
+            step.diffusion(s_inputs, s, z, noise, monomer.loss_weights)
+            step.confidence(s_inputs, s, z, a["coordinate_mini"][0], monomer.loss_weights)
+            step.backward(gradients)
+        found.append((step.losses, gradients.named()))
+    (losses, of_blocks), (same_losses, of_updates) = found
+    assert same_losses == pytest.approx(losses, rel=1e-5)
+    n_compared = 0
+    for name, gradient in of_blocks.items():
+        if name.endswith(_VANISHING):
+            continue
+        assert np.abs(of_updates[name] - gradient).max() <= 1e-4 * np.abs(gradient).max(), name
+        n_compared += bool(gradient.any())
+    assert n_compared > 1000
+
+
 def test_dropout_leaves_out_whole_rows_of_an_update_and_keeps_its_mean():
     masks = DropoutMasks(DropoutRates(pair=0.25, msa=0.15), seed=3, n_token=50)
     first, second = masks.of_block(64, 32), masks.of_block(64)
