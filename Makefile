@@ -27,7 +27,7 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-compile --requirement requirements.lock
 	$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m pfold.kernels.build || true
+	$(BIN)/python -m compileall -q $(VENV)/lib pfold >/dev/null & $(BIN)/python -m pfold.kernels.build || true; wait
 	ln -sfn profiles/ascend-cluster ascend-cluster
 	@echo 'snakemake --profile ascend-cluster runs on your cluster, once its site block is yours: profiles/ascend-cluster'
 	@touch $@

@@ -80,6 +80,7 @@ class TrainConfig:
     n_worker: int
     checkpoint_every: int
     log_every: int
+    measure_confidence_norm: bool
     stages: tuple[tuple[int, StepSettings], ...]
     keys: Mapping[str, Any]
 
@@ -134,6 +135,7 @@ def parse_train_config(raw: Mapping[str, Any], folder: Path, source: str) -> Tra
         n_worker=data["n_worker"],
         checkpoint_every=value["checkpoint_every"],
         log_every=value["log_every"],
+        measure_confidence_norm=value["measure_confidence_norm"],
         stages=steps,
         keys=dict(raw),
     )

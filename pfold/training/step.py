@@ -131,19 +131,7 @@ class Learner:
 
         The diffusion batch is left out where none of its losses counts.
         """
-        weights = settings.loss_weights
-        with kernels.differentiable():
-            step = TrainingPass(
-                self.settings,
-                self.parameters,
-                self.names,
-                drawn.features,
-                drawn.example.truth,
-                drawn.n_token,
-                drawn.n_atom,
-                self.trained,
-                settings.recompute,
-            )
+        weights, step = settings.loss_weights, self._begin(drawn, settings)
         alone = confidence and self._confidence_alone(settings)
         if alone:
             (s_inputs, s, z), prediction, step.truth = self._kept_or_made(step, drawn, settings)
@@ -161,6 +149,26 @@ class Learner:
                 step.confidence(s_inputs, s, z, prediction, weights)
             step.backward(self.gradients)
         return step.losses | {"loss": sum(weights[name] * value for name, value in step.losses.items())}
+
+    def single(self, drawn: Draw, settings: StepSettings) -> np.ndarray:
+        """The trunk's s of an example, [N_token, c_s]."""
+        _, s, _ = self._trunk(self._begin(drawn, settings), drawn, settings)
+        kernels.release_memory()
+        return np.asarray(s.value.asnumpy()[: drawn.example.n_token])
+
+    def _begin(self, drawn: Draw, settings: StepSettings) -> TrainingPass:
+        with kernels.differentiable():
+            return TrainingPass(
+                self.settings,
+                self.parameters,
+                self.names,
+                drawn.features,
+                drawn.example.truth,
+                drawn.n_token,
+                drawn.n_atom,
+                self.trained,
+                settings.recompute,
+            )
 
     def forget(self) -> None:
         """Drop what was kept of examples: what made it may have learned since."""

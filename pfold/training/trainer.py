@@ -15,6 +15,7 @@ from pfold import kernels
 from pfold.errors import ConfigError
 from pfold.files import claim_folder, digest
 from pfold.training.checkpoint import Measured, checkpoint_folder, load_checkpoint, newest_checkpoint, save_checkpoint
+from pfold.training.confidence_norm import measure_confidence_norm
 from pfold.training.config import SCRATCH, StepSettings, TrainConfig
 from pfold.training.curves import write_curves
 from pfold.training.data.sets import Examples, read_set
@@ -44,11 +45,13 @@ def train(config: TrainConfig) -> Path:
     parameters = Parameters(config.model, _first_weights(config))
     kernels.release_memory()
     learner = Learner(config.model, parameters)
+    newest = newest_checkpoint(config.results)
+    if newest is None and config.measure_confidence_norm:
+        measure_confidence_norm(learner, sets, config.stages[0][1], config.seed)
     optimizer = Optimizer(config.stages[0][1].optimizer, parameters.flat)
     buckets, use_msa = config.stages[0][1].buckets, config.model.use_msa
     validation = read_validation(config.validation, buckets, config.validation_n_step, config.seed, use_msa=use_msa)
     identity, measured, first = _identity(config, sets), Measured([], []), 0
-    newest = newest_checkpoint(config.results)
     if newest is not None:
         first, measured = load_checkpoint(newest, optimizer, identity)
         logger.info("going on after step %d", first)

@@ -1,10 +1,12 @@
 """The same command always finishes the run, whatever has ended it in the middle of whichever rule.
 
-Every rule of the real Snakefile with every fault; nothing that was finished is folded twice.
+Every rule of the real Snakefile with every fault; nothing that was finished is folded twice. A run begins where the
+rule that meets the fault is next: what comes before it is taken from one run that finished.
 """
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +21,15 @@ from tests.conftest import REPOSITORY
 from tests.runs import TINY, write_fasta
 
 SEQUENCES = {"trp_cage": "NLYIQWLKDGGPSSGRPPPS", "insulin_a": "GIVEQCCTSICSLYQLENYCN", "poly": "GGGSSGGGSSGGGSSGGGSS"}
-RULES = ("targets", "plan", "search", "features", "predict", "summary")
+# What each rule leaves in the results folder, in the order in which they run.
+RULES = {
+    "targets": ("targets.*", "receipts/targets.json"),
+    "plan": ("plan", "receipts/plan.json"),
+    "search": ("store/alignments", "receipts/search"),
+    "features": ("store/features", "receipts/features"),
+    "predict": ("predictions", "receipts/predict", "logs/predict"),
+    "summary": ("summary.*", "pairs.*", "report", "receipts/summary.json", "receipts/check.json"),
+}
 FAULTS = ("SIGINT", "SIGTERM", "SIGKILL", "kill-job", "disk-full")
 TIMEOUT = 300
 FOLDED = re.compile(r"INFO (\S+): \d+ tokens, \d+ MSA rows, pLDDT")
@@ -31,16 +41,45 @@ def mounted(folder: Path) -> bool:
     return os.geteuid() == 0 and subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
-@pytest.fixture
-def folder(tmp_path):
-    write_fasta(tmp_path / "p.fasta", **SEQUENCES)
+def new_folder(folder: Path) -> Path:
+    """A folder with the configuration and targets of the runs here."""
+    folder.mkdir(exist_ok=True)
+    write_fasta(folder / "p.fasta", **SEQUENCES)
     search = {"engine": "jackhmmer", "databases": [str(REPOSITORY / "config/demo/database.fasta")]}
     # One target at a time, so that a fault finds some of a batch done and some not.
     config = TINY | {"targets": "p.fasta", "search": search, "targets_per_pass": 1, "results": "results"}
-    (tmp_path / "my.yaml").write_text(yaml.safe_dump(config))
-    (tmp_path / "results").mkdir()
-    yield tmp_path
+    (folder / "my.yaml").write_text(yaml.safe_dump(config))
+    (folder / "results").mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished_folder(tmp_path_factory):
+    """A folder whose run finished, not to be changed."""
+    folder = new_folder(tmp_path_factory.mktemp("finished") / "run")
+    code, output = run(folder)
+    assert code == 0, output
+    for rule, left in RULES.items():
+        assert all(list((folder / "results").glob(pattern)) for pattern in left), rule
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    yield new_folder(tmp_path)
     subprocess.run(["umount", "--lazy", str(tmp_path / "results")], check=False, capture_output=True)
+
+
+def begin_before(rule: str, folder: Path, finished_folder: Path) -> None:
+    """Bring a new folder to where the rule comes next, with what the rules before it have made."""
+    later = list(RULES)[list(RULES).index(rule) :]
+    if later == list(RULES):
+        return
+    of_its_run = shutil.ignore_patterns("output", "snakemake.pid")
+    shutil.copytree(finished_folder, folder, symlinks=True, ignore=of_its_run, dirs_exist_ok=True)
+    for pattern in (p for name in later for p in RULES[name]):
+        for path in (folder / "results").glob(pattern):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def heed_interrupts() -> None:
@@ -81,10 +120,11 @@ def folds(folder: Path) -> Counter:
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("rule", RULES)
-def test_the_same_command_finishes_the_run(folder, rule, fault):
+def test_the_same_command_finishes_the_run(folder, finished_folder, rule, fault):
     results = folder / "results"
     if fault == "disk-full" and not mounted(results):
         pytest.skip("a small file system can't be mounted here")
+    begin_before(rule, folder, finished_folder)
     # One fault is met without a profile, by Snakemake's own defaults.
     profile = fault != "SIGKILL"
     code, output = run(folder, f"{rule} {fault} {folder}", profile)

@@ -20,18 +20,24 @@ from pfold.errors import PfoldError
 from pfold.evaluation.scores import tm_score
 from pfold.inference import graphs
 from pfold.training.checkpoint import checkpoint_folder
+from pfold.training.confidence_norm import INPUT_NORM
 from pfold.training.config import parse_train_config
+from pfold.training.data.crop import crop_example
 from pfold.training.data.examples import read_example
+from pfold.training.data.sets import read_set
 from pfold.training.initial import initial_weights
 from pfold.training.parameters import FlatLayout, Parameters
 from pfold.training.step import Learner, prepare, step_generator
 from pfold.training.trainer import train
 from pfold.training.validation import lddt_ca, trace
+from pfold.weights.load import load_weights
 from pfold.weights.published import model_settings
 from tests.conftest import REPOSITORY
 from tests.training.configs import config, keys, step_settings
 
 pytestmark = pytest.mark.shared
+
+DEMO_WEIGHTS = REPOSITORY / "pfold/weights/pfold_demo.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +224,26 @@ def test_confidence_alone_learns_without_the_diffusion_batch(folder, undisturbed
     losses = pd.read_parquet(found / "losses.parquet")
     assert "plddt_loss" in losses
     assert "mse_loss" not in losses
+
+
+def test_the_confidence_head_reads_channels_of_mean_0_and_variance_1(folder, tmp_path):
+    slowly = {"trained": ["confidence_head."], "optimizer": {"learning_rate": 1e-9}, "start": "auto"}
+    asked = config(folder, tmp_path / "out", n_step=1, measure_confidence_norm=True, **slowly)
+    found = load_file(train(asked) / "weights.safetensors")
+    learner = Learner(asked.model, Parameters(asked.model, load_weights(asked.model, str(DEMO_WEIGHTS))))
+    generator, settings = step_generator(5, 0, 0), asked.settings_of(0)
+    examples = read_set(asked.train[0], use_msa=False).found
+    s = np.concatenate(
+        [
+            learner.single(prepare(crop_example(e, settings.crop, generator), settings, generator), settings)
+            for e in examples
+        ]
+    )
+    normed = (s - s.mean(1, keepdims=True)) / np.sqrt(s.var(1, keepdims=True) + 1e-5)
+    after = normed * found[f"{INPUT_NORM}.weight"] + found[f"{INPUT_NORM}.bias"]
+    assert np.median(normed.std(0)) < 0.1
+    assert np.median(after.std(0)) == pytest.approx(1, abs=0.25)
+    assert np.abs(after.mean(0)).max() < 0.5
 
 
 def test_what_does_not_learn_is_computed_once_for_each_variant(folder, undisturbed, tmp_path, monkeypatch):
