@@ -167,7 +167,7 @@ def _step(
     begun = time.perf_counter()
     found = [learner.learn(d, settings, confidence=settings.learns_confidence(step)) for d in drawn]
     learner.gradients.flat /= settings.examples_per_step
-    processes.sum(learner.gradients.flat)
+    _sum_trained(learner.gradients.flat, optimizer.trained, processes)
     norm = optimizer.step(learner.gradients.flat, step, _reached(learner, processes))
     names = ",".join(d.name for d in drawn)
     skipped = not np.isfinite(norm)
@@ -176,6 +176,16 @@ def _step(
     losses = {key: float(np.mean([f[key] for f in found])) for key in found[0]}
     about: dict[str, Any] = {"step": step, "examples": names, "norm": norm, "skipped": skipped}
     return about | losses | {"seconds": time.perf_counter() - begun, "rate": learning_rate(settings.optimizer, step)}
+
+
+def _sum_trained(gradients: np.ndarray, trained: np.ndarray, processes: Processes) -> None:
+    """Sum the gradients of all processes, of the entries alone that learn: others are not worth the sending."""
+    if trained.all():
+        processes.sum(gradients)
+        return
+    learning = gradients[trained]
+    processes.sum(learning)
+    gradients[trained] = learning
 
 
 def _reached(learner: Learner, processes: Processes) -> np.ndarray:

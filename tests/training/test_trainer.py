@@ -28,7 +28,7 @@ from pfold.training.data.sets import read_set
 from pfold.training.initial import initial_weights
 from pfold.training.parameters import FlatLayout, Parameters
 from pfold.training.step import Learner, prepare, step_generator
-from pfold.training.trainer import train
+from pfold.training.trainer import _sum_trained, train
 from pfold.training.validation import lddt_ca, trace
 from pfold.weights.load import load_weights
 from pfold.weights.published import model_settings
@@ -258,6 +258,23 @@ def test_what_does_not_learn_is_computed_once_for_each_variant(folder, undisturb
         launches.append(graphs.counts.since(before).launches)
     assert launches[0] < 0.8 * launches[1]
     assert_same(tmp_path / "kept", tmp_path / "anew", 6)
+
+
+def test_gradients_of_what_does_not_learn_are_not_sent():
+    class Twins:
+        """Two processes that found the same."""
+
+        def sum(self, x: np.ndarray) -> None:
+            sent.append(len(x))
+            x *= 2
+
+    sent: list[int] = []
+    gradients = np.arange(5, dtype=np.float32)
+    _sum_trained(gradients, np.array([True, False, False, True, True]), Twins())
+    assert gradients.tolist() == [0, 1, 2, 6, 8]
+    _sum_trained(gradients, np.ones(5, bool), Twins())
+    assert gradients.tolist() == [0, 2, 4, 12, 16]
+    assert sent == [3, 5]
 
 
 def test_two_processes_learn_what_one_learns_of_both_examples(folder, tmp_path):
