@@ -6,11 +6,13 @@ import pytest
 import pfold
 from pfold.features.featurize import featurize
 from pfold.targets.formats.fasta import merge_chains
+from pfold.targets.read import read_records
 from pfold.targets.types import Target
 from pfold.weights.checkpoint import model_checkpoint
 from pfold.weights.fetch import fetch_weights
 from pfold.weights.load import DEMO_FILE, load_weights, resolve_weights
 from pfold.weights.published import AUTO, model_settings
+from tests.conftest import DEMO
 from tests.runs import make_config
 
 SETTINGS = model_settings("pfold_demo")
@@ -42,3 +44,14 @@ def test_they_fold_a_chain():
     steps = np.linalg.norm(np.diff(ca, axis=0), axis=-1)
     assert np.median(steps) == pytest.approx(3.8, abs=0.3)
     assert np.linalg.norm(ca - ca.mean(0), axis=-1).max() < 16
+
+
+def test_they_know_what_they_recall():
+    """Villin's headpiece, of the training chains, has a high pLDDT; a GA module, which is none of them, a low one."""
+    sequences = {target.name: target.entities[0].sequence for target in read_records(DEMO / "recalled.fasta")}
+    model, plddt = pfold.load_model("pfold_demo"), {}
+    for name in ("villin_headpiece", "ga_module"):
+        features = featurize(Target(name, merge_chains([sequences[name]])))
+        plddt[name] = model.predict(features, noise=101, n_sample=1)["summary"][0]["plddt"]
+    assert plddt["villin_headpiece"] > 75
+    assert plddt["ga_module"] < 55
