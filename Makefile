@@ -71,7 +71,7 @@ chromium:
 
 # Training steps against the reference, and trainings that are killed and go on: several minutes.
 test-training: $(READY)
-	$(BIN)/pytest tests/training
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/training
 
 # Every rule of the workflow, ended by every fault, and run again; what has changed or was damaged: several minutes.
 test-resume: $(READY)
