@@ -21,6 +21,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 setup: $(READY)
 
+# Python files are compiled beside the operators: pip would do one at a time, and each process anew that may not write.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v in ((3, 11), (3, 12)) or sys.exit("pfold needs Python 3.11 or 3.12, but $(PYTHON) is %d.%d; run: make PYTHON=/path/to/python3.12" % v)'
 	@echo "setting up $(VENV) (MindSpore alone is 2.5 GB unpacked; this takes a few minutes)"

@@ -136,8 +136,10 @@ class OuterProductGradient {
     PerThread<Buffer<float>> every(PANEL * m_.c);
     each_block([&](i64 row, i64 i, i64 count, const float* h) {
       float* dx = dm + (row * n_ + i) * m_.c;
-      std::memset(dx, 0, count * m_.c * sizeof(float));
-      if (m_.mask[row] == 0) return;
+      if (m_.mask[row] == 0) {
+        std::memset(dx, 0, count * m_.c * sizeof(float));
+        return;
+      }
       float* dh = every.mine().get();
       const float *da = back_a_.get() + row * width_ + i * hidden_, *db = back_b_.get() + row * width_ + i * hidden_;
       a_.to_weights(da, h, count);

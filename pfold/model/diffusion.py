@@ -96,12 +96,12 @@ def diffusion_block(p: Params, a: Tensor, s: Tensor, biases: Tensor, mask: Tenso
 
 
 def diffusion_attention(
-    attention: Params, a: Tensor, s: Tensor, biases: Tensor, mask: Tensor, block: int, n_block: int
+    p: Params, a: Tensor, s: Tensor, biases: Tensor, mask: Tensor, block: int, n_block: int
 ) -> Tensor:
     """a with its attention, AF3 Algorithm 23, line 2; see `diffusion_block`."""
-    h = adaptive_layer_norm(attention["layernorm_a"], a, s)
-    o = token_attention(attention["attention"], h, biases, mask, block, n_block)
-    return kernels.gated_sum(a, linear(attention, "linear_a_last", s), o)
+    h = adaptive_layer_norm(p["layernorm_a"], a, s)
+    o = token_attention(p["attention"], h, biases, mask, block, n_block)
+    return kernels.gated_sum(a, linear(p, "linear_a_last", s), o)
 
 
 def embed_noisy_atoms(encoder: Params, f: Params, c: Tensor, biases: list[Tensor], r: Tensor) -> tuple[Tensor, Tensor]:

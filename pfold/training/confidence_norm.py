@@ -5,7 +5,6 @@ learns nothing: of the demonstration weights' s, what differs is 2 % of its leng
 arXiv:1511.06856), channels come to the head with mean 0 and variance 1.
 """
 
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +13,7 @@ from pfold.model.heads import S_CLIP
 from pfold.training.config import StepSettings
 from pfold.training.data.crop import crop_example
 from pfold.training.data.sets import Examples, draw
+from pfold.training.random import generator_of
 from pfold.training.step import Learner, prepare
 
 INPUT_NORM = "confidence_head.input_strunk_ln"
@@ -30,8 +30,7 @@ def measure_confidence_norm(
 
     Changes the learner's parameters. The examples are a function of the seed: all processes measure the same.
     """
-    generator = np.random.Generator(np.random.Philox(key=np.array([seed, zlib.crc32(INPUT_NORM.encode())], np.uint64)))
-    found = []
+    generator, found = generator_of(seed, INPUT_NORM), []
     for _ in range(_N_EXAMPLE):
         example = crop_example(draw(sets, generator), settings.crop, generator)
         found.append(learner.single(prepare(example, settings, generator), settings))

@@ -1,11 +1,11 @@
 """Weights to begin a training from nothing with, drawn as the reference draws them (model/modules/primitives.py)."""
 
 import re
-import zlib
 
 import numpy as np
 from scipy.stats import truncnorm
 
+from pfold.training.random import generator_of
 from pfold.weights.layout import checkpoint_layout
 from pfold.weights.published import ModelSettings
 
@@ -26,8 +26,7 @@ _DISTANCES = np.arange(3.25, 52.0, 1.25)
 
 def initial_tensor(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     """A tensor of the checkpoint, float32: a function of its name, its shape and the seed."""
-    key = np.array([seed, zlib.crc32(name.encode())], np.uint64)
-    generator = np.random.Generator(np.random.Philox(key=key))
+    generator = generator_of(seed, name)
     if "fourier_embedding" in name:
         return generator.standard_normal(shape, dtype=np.float32)
     if name.endswith("_bins"):

@@ -28,6 +28,7 @@ from pfold.training.labels import Truth
 from pfold.training.losses import CONFIDENCE_LOSSES, COORDINATE_LOSSES, LOSS_WEIGHTS
 from pfold.training.parameters import Gradients, Parameters
 from pfold.training.permutation import match_truth
+from pfold.training.random import generator_of
 from pfold.training.tape import Variable
 from pfold.weights.published import ModelSettings
 
@@ -75,8 +76,7 @@ def draw_example(
     example, variant = draw(sets, generator), None
     if settings.n_variant is not None:
         variant = int(generator.integers(settings.n_variant))
-        key = np.array([seed, zlib.crc32(f"{example.name} {variant}".encode())], np.uint64)
-        generator = np.random.Generator(np.random.Philox(key=key))
+        generator = generator_of(seed, f"{example.name} {variant}")
     drawn = prepare(crop_example(example, settings.crop, generator), settings, generator)
     return replace(drawn, variant=variant)
 

@@ -15,12 +15,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from tests.conftest import REPOSITORY
-from tests.runs import TINY, write_fasta
+from tests.workflow.workspaces import SEQUENCES, TIMEOUT, new_workspace
 
-SEQUENCES = {"trp_cage": "NLYIQWLKDGGPSSGRPPPS", "insulin_a": "GIVEQCCTSICSLYQLENYCN", "poly": "GGGSSGGGSSGGGSSGGGSS"}
 # What each rule leaves in the results folder, in the order in which they run.
 RULES = {
     "targets": ("targets.*", "receipts/targets.json"),
@@ -31,7 +29,6 @@ RULES = {
     "summary": ("summary.*", "pairs.*", "report", "receipts/summary.json", "receipts/check.json"),
 }
 FAULTS = ("SIGINT", "SIGTERM", "SIGKILL", "kill-job", "disk-full")
-TIMEOUT = 300
 FOLDED = re.compile(r"INFO (\S+): \d+ tokens, \d+ MSA rows, pLDDT")
 
 
@@ -43,12 +40,8 @@ def mounted(folder: Path) -> bool:
 
 def new_folder(folder: Path) -> Path:
     """A folder with the configuration and targets of the runs here."""
-    folder.mkdir(exist_ok=True)
-    write_fasta(folder / "p.fasta", **SEQUENCES)
-    search = {"engine": "jackhmmer", "databases": [str(REPOSITORY / "config/demo/database.fasta")]}
     # One target at a time, so that a fault finds some of a batch done and some not.
-    config = TINY | {"targets": "p.fasta", "search": search, "targets_per_pass": 1, "results": "results"}
-    (folder / "my.yaml").write_text(yaml.safe_dump(config))
+    new_workspace(folder, **SEQUENCES).configure(targets_per_pass=1)
     (folder / "results").mkdir()
     return folder
 
@@ -75,8 +68,8 @@ def begin_before(rule: str, folder: Path, finished_folder: Path) -> None:
     later = list(RULES)[list(RULES).index(rule) :]
     if later == list(RULES):
         return
-    of_its_run = shutil.ignore_patterns("output", "snakemake.pid")
-    shutil.copytree(finished_folder, folder, symlinks=True, ignore=of_its_run, dirs_exist_ok=True)
+    for name in ("results", ".snakemake"):
+        shutil.copytree(finished_folder / name, folder / name, dirs_exist_ok=True)
     for pattern in (p for name in later for p in RULES[name]):
         for path in (folder / "results").glob(pattern):
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -30,14 +30,12 @@ from pfold.training.parameters import FlatLayout, Parameters
 from pfold.training.step import Learner, prepare, step_generator
 from pfold.training.trainer import _sum_trained, train
 from pfold.training.validation import lddt_ca, trace
-from pfold.weights.load import load_weights
+from pfold.weights.load import DEMO_FILE, load_weights
 from pfold.weights.published import model_settings
 from tests.conftest import REPOSITORY
 from tests.training.configs import config, keys, step_settings
 
 pytestmark = pytest.mark.shared
-
-DEMO_WEIGHTS = REPOSITORY / "pfold/weights/pfold_demo.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +228,7 @@ def test_the_confidence_head_reads_channels_of_mean_0_and_variance_1(folder, tmp
     slowly = {"trained": ["confidence_head."], "optimizer": {"learning_rate": 1e-9}, "start": "auto"}
     asked = config(folder, tmp_path / "out", n_step=1, measure_confidence_norm=True, **slowly)
     found = load_file(train(asked) / "weights.safetensors")
-    learner = Learner(asked.model, Parameters(asked.model, load_weights(asked.model, str(DEMO_WEIGHTS))))
+    learner = Learner(asked.model, Parameters(asked.model, load_weights(asked.model, DEMO_FILE)))
     generator, settings = step_generator(5, 0, 0), asked.settings_of(0)
     examples = read_set(asked.train[0], use_msa=False).found
     s = np.concatenate(
