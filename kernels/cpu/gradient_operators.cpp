@@ -151,15 +151,9 @@ void GatedTransitionGradient(const Arguments& x) {
   require_multiple(k, STEP, "the width");
   require_multiple(hidden, STEP, "the hidden width");
   require_multiple(m, STEP, "the width of the output");
-  TransitionGradient transition(x.floats(in::weight_a), x.floats(in::weight_b), x.floats(in::weight_out), k, hidden, m);
-  PerThread<TransitionGradient::Scratch> every(hidden);
-  float* dx = x.get<float>(output);
-#pragma omp parallel for schedule(static)
-  for (i64 i = 0; i < n; i += PANEL)
-    transition.rows(x.floats(in::x) + i * k, x.floats(in::dout) + i * m, panel_rows(n, i), dx + i * k, every.mine());
-  transition.a.weight.into(x.get<float>(output + 1));
-  transition.b.weight.into(x.get<float>(output + 2));
-  transition.out.weight.into(x.get<float>(output + 3));
+  const GatedWeights<float> p{x.floats(in::weight_a), x.floats(in::weight_b), x.floats(in::weight_out), k, hidden, m};
+  wide_transition_gradient(x.floats(in::x), n, p, x.floats(in::dout), x.get<float>(output), x.get<float>(output + 1),
+                           x.get<float>(output + 2), x.get<float>(output + 3));
 }
 
 // x and dout [..][c] -> dx, dweight and dbias [c].
@@ -189,6 +183,19 @@ void WindowAttentionGradient(const Arguments& x) {
   window_attention_gradient(heads_gradient<in>(x, output, x.size(in::bias, 1)), x.get<const std::int32_t>(in::keys),
                             x.size(in::bias, 0), x.size(in::bias, 2), x.size(in::bias, 3), x.floats(in::bias),
                             x.get<float>(output + 4));
+}
+
+// z_ij + z_ji of z [n][n][c], which is its own derivative.
+void Mirror(const Arguments& x) {
+  using in = MirrorInputs;
+  int output = Following(x, in::COUNT).outputs(1);
+  i64 n = x.size(in::z, 1), c = x.size(in::z, 2);
+  const float* z = x.floats(in::z);
+  float* out = x.get<float>(output);
+#pragma omp parallel for collapse(2) schedule(static)
+  for (i64 i = 0; i < n; ++i)
+    for (i64 j = 0; j < n; ++j)
+      for (i64 k = 0; k < c; ++k) out[(i * n + j) * c + k] = z[(i * n + j) * c + k] + z[(j * n + i) * c + k];
 }
 
 // Positions x [n_sample][n_atom][3], true distances and the pairs that count [n_atom][n_atom] -> smooth lDDT of each

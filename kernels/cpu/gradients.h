@@ -33,14 +33,80 @@ class ThreadSum {
   PerThread<Buffer<float>> parts_;
 };
 
-// Transposes weights [m][k] into [k][m].
+// Transposes x [rows][columns] into out [columns][rows], rows x_row and out_row apart.
+inline void transpose_into(const float* x, i64 x_row, i64 rows, i64 columns, float* out, i64 out_row) {
+  vf block[VL];
+  i64 whole_rows = rows / VL * VL, whole_columns = columns / VL * VL;
+  for (i64 i = 0; i < whole_rows; i += VL)
+    for (i64 j = 0; j < whole_columns; j += VL) {
+      for (int q = 0; q < VL; ++q) block[q] = load(x + (i + q) * x_row + j);
+      transpose(block);
+      for (int q = 0; q < VL; ++q) store(out + (j + q) * out_row + i, block[q]);
+    }
+  for (i64 i = 0; i < rows; ++i)
+    for (i64 j = i < whole_rows ? whole_columns : 0; j < columns; ++j) out[j * out_row + i] = x[i * x_row + j];
+}
+
+// Weights [m][k] as [k][m].
 struct TransposedWeights {
   Buffer<float> data;
 
   TransposedWeights(const float* w, i64 m, i64 k) : data(m * k) {
-    for (i64 i = 0; i < m; ++i)
-      for (i64 j = 0; j < k; ++j) data[j * m + i] = w[i * k + j];
+#pragma omp parallel for schedule(static)
+    for (i64 j = 0; j < k; j += PANEL) transpose_into(w + j, k, m, panel_rows(k, j), data.get() + j * m, m);
   }
+};
+
+// Sums dy^T x over rows x [n][k] and dy [n][m], of any widths: adds them to dw [m][k], and the sum of dy to db [m], which
+// may be null. Each thread has tiles of dw of its own, so that the sums are the same with any number of threads.
+class WeightSum {
+ public:
+  WeightSum(i64 k, i64 m) : k_(k), m_(m), x_(panels(k) * ROWS * PANEL), dy_(m * ROWS), every_tile_(TILE * PANEL) {}
+
+  void add(const float* x, const float* dy, i64 n, float* dw, float* db) {
+    for (i64 start = 0; start < n; start += ROWS)
+      add_rows(x + start * k_, dy + start * m_, std::min(ROWS, n - start), dw, db);
+  }
+
+ private:
+  // Rows and outputs that are taken at a time: what is read of them fits the caches.
+  static constexpr i64 ROWS = 256, TILE = OUTPUTS;
+
+  void add_rows(const float* x, const float* dy, i64 n, float* dw, float* db) {
+#pragma omp parallel
+    {
+      Buffer<float>& tile = every_tile_.mine();
+#pragma omp for schedule(static) nowait
+      for (i64 j = 0; j < k_; j += PANEL) take_columns(x + j, n, panel_rows(k_, j), x_.get() + j * ROWS);
+#pragma omp for schedule(static)
+      for (i64 r = 0; r < m_; r += TILE) {
+        i64 count = std::min(TILE, m_ - r);
+        transpose_into(dy + r, m_, n, count, dy_.get() + r * ROWS, ROWS);
+        for (i64 i = r; db && i < r + count; ++i)
+          for (i64 q = 0; q < n; ++q) db[i] += dy_[i * ROWS + q];
+      }
+#pragma omp for collapse(2) schedule(static)
+      for (i64 r = 0; r < m_; r += TILE)
+        for (i64 j = 0; j < k_; j += PANEL) {
+          i64 count = std::min(TILE, m_ - r), width = panel_rows(k_, j);
+          gemm(count, width, n, dy_.get() + r * ROWS, ROWS, 1, x_.get() + j * ROWS, PANEL, 0, tile.get(), PANEL);
+          for (i64 i = 0; i < count; ++i)
+            for (i64 c = 0; c < width; ++c) dw[(r + i) * k_ + j + c] += tile[i * PANEL + c];
+        }
+    }
+  }
+
+  // Columns of rows x [n][k] as a panel [n][64], filled up with zeros.
+  void take_columns(const float* x, i64 n, i64 width, float* panel) const {
+    for (i64 q = 0; q < n; ++q) {
+      std::memcpy(panel + q * PANEL, x + q * k_, width * sizeof(float));
+      std::memset(panel + q * PANEL + width, 0, (PANEL - width) * sizeof(float));
+    }
+  }
+
+  i64 k_, m_;
+  Buffer<float> x_, dy_;
+  PerThread<Buffer<float>> every_tile_;
 };
 
 // A linear layer without bias, weights [m][k], on blocks of rows: forwards, and back to rows and weights.
@@ -110,35 +176,9 @@ inline void affine_gradient(const float* x, i64 n, i64 k, const float* w, i64 m,
                             float* db) {
   const TransposedWeights back(w, m, k);
   affine(dy, n, m, back.data.get(), nullptr, k, dx);
-  i64 wide = (k + VL - 1) / VL * VL;
-  ThreadSum weight(m * wide), bias(m);
-  PerThread<Buffer<float>> every_block(PANEL * wide);
-#pragma omp parallel
-  {
-    Buffer<float>& block = every_block.mine();
-    std::memset(block.get(), 0, PANEL * wide * sizeof(float));
-    float *sum = weight.mine(), *ones = bias.mine();
-#pragma omp for schedule(static)
-    for (i64 i = 0; i < n; i += PANEL) {
-      i64 count = panel_rows(n, i);
-      const float *rows = x + i * k, *back_rows = dy + i * m;
-      if (wide != k) {
-        for (i64 q = 0; q < count; ++q) std::memcpy(block.get() + q * wide, rows + q * k, k * sizeof(float));
-        rows = block.get();
-      }
-      gemm(m, wide, count, back_rows, 1, m, rows, wide, PANEL, sum, wide, true);
-      for (i64 q = 0; q < count; ++q)
-        for (i64 r = 0; r < m; ++r) ones[r] += back_rows[q * m + r];
-    }
-  }
-  if (wide == k) {
-    weight.into(dw);
-  } else {
-    Buffer<float> whole(m * wide);
-    weight.into(whole.get());
-    for (i64 r = 0; r < m; ++r) std::memcpy(dw + r * k, whole.get() + r * wide, k * sizeof(float));
-  }
-  bias.into(db);
+  std::memset(dw, 0, m * k * sizeof(float));
+  std::memset(db, 0, m * sizeof(float));
+  WeightSum(k, m).add(x, dy, n, dw, db);
 }
 
 // Layer norm of rows x [n][c] of any width: dy -> dx, and where they are not null dw and db.
@@ -204,5 +244,44 @@ struct TransitionGradient {
     b.to_rows(s.right.get(), count, dh, true);
   }
 };
+
+// What silu(x) * y gives back to x and y of what reaches it, d; all [n], and `gated` is made anew.
+inline void gate_gradient(i64 n, const float* d, float* x, float* y, float* gated) {
+#pragma omp parallel for schedule(static)
+  for (i64 i = 0; i < n; i += VL) {
+    vf left = load(x + i), right = load(y + i), back = load(d + i);
+    vf gate = sigmoid<float>(left), silu = left * gate;
+    store(gated + i, silu * right);
+    store(x + i, back * right * (gate + silu * (1.0f - gate)));
+    store(y + i, back * silu);
+  }
+}
+
+// The gated transition silu(x A) * (x B) W of rows x [n][k], weights a and b [hidden][k] and out [m][hidden], too wide for
+// blocks of rows to stay in the caches: dy [n][m] -> dx [n][k] and the gradients of the weights.
+inline void wide_transition_gradient(const float* x, i64 n, const GatedWeights<float>& p, const float* dy, float* dx,
+                                     float* da, float* db, float* dout) {
+  constexpr i64 ROWS = 1024;
+  i64 k = p.k, hidden = p.hidden, m = p.m, most = std::min(n, ROWS);
+  const TransposedWeights a(p.a, hidden, k), b(p.b, hidden, k), out(p.project, m, hidden);
+  Buffer<float> left(most * hidden), right(most * hidden), gated(most * hidden), back(most * std::max(hidden, k));
+  WeightSum in_sum(k, hidden), out_sum(hidden, m);
+  for (float* d : {da, db}) std::memset(d, 0, hidden * k * sizeof(float));
+  std::memset(dout, 0, m * hidden * sizeof(float));
+  for (i64 start = 0; start < n; start += ROWS) {
+    i64 count = std::min(ROWS, n - start);
+    const float *rows = x + start * k, *reaching = dy + start * m;
+    affine(rows, count, k, p.a, nullptr, hidden, left.get());
+    affine(rows, count, k, p.b, nullptr, hidden, right.get());
+    affine(reaching, count, m, out.data.get(), nullptr, hidden, back.get());
+    gate_gradient(count * hidden, back.get(), left.get(), right.get(), gated.get());
+    out_sum.add(gated.get(), reaching, count, dout, nullptr);
+    in_sum.add(rows, left.get(), count, da, nullptr);
+    in_sum.add(rows, right.get(), count, db, nullptr);
+    affine(left.get(), count, hidden, a.data.get(), nullptr, k, dx + start * k);
+    affine(right.get(), count, hidden, b.data.get(), nullptr, k, back.get());
+    add_row(dx + start * k, back.get(), count * k);
+  }
+}
 
 }  // namespace PFOLD_ISA

@@ -80,17 +80,6 @@ inline void plane_product(i64 rows, i64 n, i64 k, const float* a, i64 a_row, i64
   gemm(rows, n, k, a, a_row, a_col, b, width, PANEL, c, width);
 }
 
-// Transposes a plane [n][width].
-inline void transpose_plane(const float* x, i64 n, i64 width, float* out) {
-  vf block[VL];
-  for (i64 i = 0; i < n; i += VL)
-    for (i64 j = 0; j < n; j += VL) {
-      for (int q = 0; q < VL; ++q) block[q] = i + q < n ? load(x + (i + q) * width + j) : vf{};
-      transpose(block);
-      for (int q = 0; q < VL && j + q < n; ++q) store(out + (j + q) * width + i, block[q]);
-    }
-}
-
 // Of AF3 Algorithm 12: the gated projections a and b, their product, and what follows. Positions (k, i) of `source` give
 // a_ki and b_ki; x_ij = sum_k a_ki b_kj. Algorithm 13 is it with `source` transposed.
 class TriangleMultiplicationGradient {
@@ -216,7 +205,7 @@ class TriangleMultiplicationGradient {
 #pragma omp for schedule(static)
       for (i64 channel = 0; channel < hidden_; ++channel) {
         float *a = a_planes_.at(channel), *b = b_planes_.at(channel), *dx = x_planes_.at(channel);
-        transpose_plane(dx, n_, width, turned.get());
+        transpose_into(dx, width, n_, n_, turned.get(), width);
         plane_product(n_, n_, n_, b, width, 1, turned.get(), width, made.get());
         plane_product(n_, n_, n_, a, width, 1, dx, width, b);
         std::memcpy(a, made.get(), a_planes_.size * sizeof(float));

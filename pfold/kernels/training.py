@@ -249,9 +249,19 @@ def pair_logits(p: Params, norm: str, layer: str, z: Tensor, mask: Tensor, rows:
     return _linear(p, layer, _norm(p, norm, ops.gather(z, rows, 0)))
 
 
+_mirror_gradient = operator("Mirror", "z", "", cpu.first, cpu.first)
+
+
+def _mirror_bprop(z: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor]:
+    return (_mirror_gradient(dout),)
+
+
+_mirror = operator("Mirror", "z", "", cpu.first, cpu.first, _mirror_bprop)
+
+
 def symmetric_pair_logits(p: Params, norm: str, layer: str, z: Tensor, mask: Tensor, rows: Tensor) -> Tensor:
     """See `pfold.kernels`."""
-    x = ops.gather(z + z.transpose(1, 0, 2), rows, 0)
+    x = ops.gather(_mirror(z), rows, 0)
     return _linear(p, layer, x if norm == "" else _norm(p, norm, x))
 
 

@@ -103,11 +103,16 @@ def atom_transformer(blocks: list[Params], f: Params, q: Tensor, c: Tensor, bias
 def aggregate_atoms_to_tokens(x: Tensor, f: Params) -> Tensor:
     """Mean of each token's atoms.  x [N_atom, c] or [N_sample, N_atom, c] -> [..., N, c]."""
     x = x * expand(f["atom_mask"][:, None], x)
-    n_token = f["atoms_per_token"].shape[0]
+    n_token, token = f["atoms_per_token"].shape[0], f["atom_to_token_idx"]
     if x.ndim == 2:
-        mean = ops.unsorted_segment_sum(x, f["atom_to_token_idx"], n_token)
+        mean = ops.unsorted_segment_sum(x, token, n_token)
     else:
-        mean = ops.unsorted_segment_sum(x.transpose(1, 0, 2), f["atom_to_token_idx"], n_token).transpose(1, 0, 2)
+        # Samples below one another: transposing them would keep indices of all entries as long as the graph lives.
+        n_sample, c = x.shape[0], x.shape[2]
+        first = ops.arange(0, n_sample * n_token, n_token).astype(token.dtype)
+        below = ops.tile(token[None], (n_sample, 1)) + ops.tile(first[:, None], (1, token.shape[0]))
+        mean = ops.unsorted_segment_sum(x.reshape((-1, c)), below.reshape((-1,)), n_sample * n_token)
+        mean = mean.reshape((n_sample, n_token, c))
     return mean / expand(f["atoms_per_token"], mean)
 
 

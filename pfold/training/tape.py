@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import mindspore as ms
-from mindspore import Tensor
+from mindspore import Tensor, ops
 
 from pfold.inference.graphs import Graph, as_input
 from pfold.model.primitives import Params
@@ -57,20 +57,18 @@ class Segment:
         return self._backward[where]
 
 
+# The derivative with respect to all inputs, times the gradients of the outputs.
+_gradients = ops.GradOperation(get_all=True, sens_param=True)
+
+
 def _derivative(function: Callable[..., tuple[Tensor, ...]], where: tuple[Path, ...]) -> Callable[..., Any]:
     """The way back through a segment; graphs return no dicts, so the gradients of p come as a tuple, by its paths."""
 
-    def product(p: Params, x: tuple[Tensor, ...], c: Params, gradients: tuple[Tensor, ...]) -> Tensor:
-        outputs = function(p, c, x)
-        total = (outputs[0] * gradients[0]).sum()
-        for i in range(1, len(outputs)):
-            total = total + (outputs[i] * gradients[i]).sum()
-        return total
-
-    derivative = ms.grad(product, grad_position=(0, 1))
-
     def backward(p: Params, x: tuple[Tensor, ...], c: Params, gradients: tuple[Tensor, ...]) -> Any:
-        to_p, to_x = derivative(p, x, c, gradients)
+        def of(p: Params, x: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            return function(p, c, x)
+
+        to_p, to_x = _gradients(of)(p, x, gradients)
         found: tuple[Tensor, ...] = ()
         for path in where:
             leaf = to_p
@@ -132,4 +130,4 @@ def _values(x: Sequence[Variable]) -> tuple[Tensor, ...]:
 
 
 def _gradient_of(variable: Variable) -> Tensor:
-    return ms.ops.zeros_like(variable.value) if variable.gradient is None else variable.gradient
+    return ops.zeros_like(variable.value) if variable.gradient is None else variable.gradient

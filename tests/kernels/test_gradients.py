@@ -82,6 +82,10 @@ def affine(p, x, c):
     return kernels.affine(x[0], x[1], x[2])
 
 
+def symmetric(p, x, c):
+    return kernels.symmetric_pair_logits(p, "norm", "linear", x[0], c["mask"], c["rows"])
+
+
 def layer_norm(p, x, c):
     return kernels.layer_norm(x[0], x[1], x[2])
 
@@ -128,6 +132,10 @@ def outer_product_weights() -> dict[str, np.ndarray]:
     return p | {"linear_out.weight": normal(C, 32 * 32) / 32, "linear_out.bias": normal(C)}
 
 
+def logit_weights() -> dict[str, np.ndarray]:
+    return {"norm.weight": 1 + 0.1 * normal(C), "norm.bias": 0.1 * normal(C), "linear.weight": normal(24, C) / 6}
+
+
 def mask(n_absent: int = 4) -> dict[str, np.ndarray]:
     return {"mask": (np.arange(N) < N - n_absent).astype(np.float32)}
 
@@ -154,8 +162,24 @@ CASES = {
         (N, N, C),
     ),
     "affine": (affine, {}, (normal(5, 70, 33), normal(19, 33), normal(19)), {"mask": normal(1)}, (5, 70, 19)),
+    # More rows, and wider, than are taken at a time.
+    "affine_long": (affine, {}, (normal(600, 70), normal(100, 70), normal(100)), {"mask": normal(1)}, (600, 100)),
+    "symmetric": (
+        symmetric,
+        logit_weights(),
+        (normal(N, N, C),),
+        mask(0) | {"rows": np.arange(N, dtype=np.int32)},
+        (N, N, 24),
+    ),
     "layer_norm": (layer_norm, {}, (normal(70, 33), normal(33), normal(33)), {"mask": normal(1)}, (70, 33)),
     "gated": (gated, {}, (normal(70, 32), normal(48, 32), normal(48, 32), normal(16, 48)), {"m": normal(1)}, (70, 16)),
+    "gated_long": (
+        gated,
+        {},
+        (normal(1100, 32), normal(80, 32) / 6, normal(80, 32) / 6, normal(48, 80) / 8),
+        {"m": normal(1)},
+        (1100, 48),
+    ),
     "tokens": (tokens, {}, (*heads(N, 2, 24), normal(2, N, N)), mask(0), (3, N, 48)),
     "windows": (windows, {}, (*heads(64, 2, 16), normal(2, 2, 32, 128)), KEYS, (3, 64, 32)),
     "lddt": (lddt, {}, (normal(2, 50, 3) * 4,), PAIRS, (2,)),
