@@ -23,9 +23,10 @@ import numpy as np
 from pfold import kernels
 from pfold.features.schema import Features
 from pfold.training.config import StepSettings, parse_train_config
-from pfold.training.forward import SegmentNames, TrainingNoise, TrainingPass
+from pfold.training.forward import TrainingNoise, TrainingPass
 from pfold.training.labels import Truth
 from pfold.training.losses import LOSS_WEIGHTS
+from pfold.training.names import SegmentNames
 from pfold.training.optimizer import Optimizer
 from pfold.training.parameters import Gradients, Parameters
 from pfold.training.step import draw_noise

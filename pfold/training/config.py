@@ -23,6 +23,8 @@ from pfold.weights.layout import checkpoint_layout
 from pfold.weights.published import AUTO, ModelSettings, model_settings
 
 SCRATCH = "scratch"
+# `recompute` is chosen by the memory plan.
+AUTO_RECOMPUTE = "auto"
 # Keys that a later stage may set.
 _STAGE_KEYS = (
     *("crop", "diffusion_at_once", "diffusion_batch", "dropout", "examples_per_step", "frozen", "loss_weights"),
@@ -81,6 +83,7 @@ class TrainConfig:
     checkpoint_every: int
     log_every: int
     measure_confidence_norm: bool
+    device_bytes: float | None
     stages: tuple[tuple[int, StepSettings], ...]
     keys: Mapping[str, Any]
 
@@ -136,6 +139,7 @@ def parse_train_config(raw: Mapping[str, Any], folder: Path, source: str) -> Tra
         checkpoint_every=value["checkpoint_every"],
         log_every=value["log_every"],
         measure_confidence_norm=value["measure_confidence_norm"],
+        device_bytes=value["device_bytes"],
         stages=steps,
         keys=dict(raw),
     )

@@ -1,6 +1,5 @@
 """One training pass of one example: features and noise in, losses and gradients out (AF3 supplement, section 3.7)."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +17,14 @@ from pfold.inference.graphs import as_input, to_device
 from pfold.training import labels, losses, segments
 from pfold.training.dropout import DropoutMasks
 from pfold.training.labels import Truth
+from pfold.training.names import BlockNames, SegmentNames
 from pfold.training.parameters import NOTHING, Gradients, Names, Parameters
-from pfold.training.tape import Tape, Variable
-from pfold.weights.layout import N_ATOM_SLOT, checkpoint_layout
+from pfold.training.tape import Run, Tape, Variable
+from pfold.weights.layout import N_ATOM_SLOT
 from pfold.weights.published import ModelSettings
-from pfold.weights.tree import nest
+
+# Masks by the name of what they are of.
+Dropout = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,79 +51,6 @@ class TrainingNoise:
         """What a sample's losses count by its noise level (AF3 equation 6)."""
         sigma = np.asarray(self.sigma, np.float64)
         return (sigma**2 + SIGMA_DATA**2) / (SIGMA_DATA * sigma) ** 2
-
-
-class SegmentNames:
-    """The checkpoint names that each segment takes, as trees."""
-
-    def __init__(self, settings: ModelSettings) -> None:
-        self._names = list(checkpoint_layout(settings))
-        self.embed_inputs = self._tree("input_embedder.atom_attention_encoder.", "")
-        self.add_esm = self._tree("input_embedder.", r"linear_esm\.")
-        self.init_trunk = self._tree("", r"linear_no_bias_(sinit|zinit1|zinit2)\.")
-        cycle = r"layernorm_(s|z_cycle)\.|linear_no_bias_(s|z_cycle|token_bond)\.|relative_position_encoding\."
-        self.cycle = self._tree("", cycle + r"|msa_module\.linear_no_bias_")
-        self.constraints = self._tree("constraint_embedder.", "")
-        templates, blocks = "template_embedder.", "pairformer_stack.blocks."
-        self.template = {
-            "head": self._tree(templates, r"layernorm_[zv]\.|linear_no_bias_[za]\."),
-            "blocks": self._blocks(templates + blocks, settings.n_template_block),
-        }
-        self.add_templates = self._tree(templates, r"linear_no_bias_u\.")
-        self.msa_blocks = self._blocks("msa_module.blocks.", settings.n_msa_block)
-        self.blocks = self._blocks("pairformer_stack.blocks.", settings.n_pairformer_block)
-        self.distogram = self._tree("distogram_head.", "")
-        diffusion, conditioning = "diffusion_module.", r"diffusion_conditioning\."
-        encoder = r"atom_attention_encoder\."
-        self.condition_pairs = self._tree(
-            diffusion,
-            conditioning
-            + r"(relpe|layernorm_z|linear_no_bias_z|transition_z\d)\.|"
-            + encoder
-            + r"(layernorm_z|linear_no_bias_z)\.",
-        )
-        pair_bias = r"attention_pair_bias\.(layernorm_z|linear_nobias_z)\."
-        blocks = f"{diffusion}diffusion_transformer.blocks."
-        self.biases = self._blocks(blocks, settings.n_diffusion_block, pair_bias)
-        self.diffusion_blocks = self._blocks(blocks, settings.n_diffusion_block, f"(?!{pair_bias})")
-        atom_bias = r"atom_transformer\.diffusion_transformer\.blocks\.\d+\." + pair_bias
-        own = r"(layernorm_s|linear_no_bias_(ref_pos|ref_charge|f|d|invd|v|s|cl|cm)|small_mlp)\."
-        self.prepare_atoms = self._tree(
-            diffusion,
-            conditioning
-            + r"(layernorm_s|linear_no_bias_s)\.|"
-            + encoder
-            + own
-            + f"|atom_attention_(en|de)coder.{atom_bias}",
-        )
-        self.condition_single = self._tree(
-            f"{diffusion}diffusion_conditioning.", r"(fourier_embedding|layernorm_n|linear_no_bias_n|transition_s\d)\."
-        )
-        self.embed_noisy = self._tree(
-            f"{diffusion}atom_attention_encoder.", f"(?!{own}|{atom_bias}|layernorm_z|linear_no_bias_z)"
-        )
-        self.add_conditioning = self._tree(diffusion, r"(layernorm_s|linear_no_bias_s)\.")
-        self.norm_tokens = self._tree(diffusion, r"layernorm_a\.")
-        self.denoised = self._tree(f"{diffusion}atom_attention_decoder.", f"(?!{atom_bias})")
-        confidence = "confidence_head."
-        self.embed_sample = self._tree(
-            confidence, r"lower_bins|upper_bins|linear_no_bias_(s1|s2|d|d_wo_onehot)\.|input_strunk_ln\."
-        )
-        self.confidence_blocks = self._blocks("confidence_head.pairformer_stack.blocks.", settings.n_confidence_block)
-        self.pair_errors = self._tree(confidence, r"linear_no_bias_(pae|pde)\.|(pae|pde)_ln\.")
-        self.atom_scores = self._tree(confidence, r"(plddt|resolved)_(weight|ln)")
-
-    def _tree(self, prefix: str, pattern: str) -> Names:
-        chosen = [n for n in self._names if n.startswith(prefix) and re.match(pattern, n.removeprefix(prefix))]
-        return nest({name.removeprefix(prefix): name for name in chosen})
-
-    def _blocks(self, prefix: str, count: int, pattern: str = "") -> list[Names]:
-        return [self._tree(f"{prefix}{i}.", pattern) for i in range(count)]
-
-
-def _of(names: Names, *keys: str) -> Names:
-    """The names of some parts of a module."""
-    return {key: names[key] for key in keys}
 
 
 class TrainingPass:
@@ -178,35 +107,57 @@ class TrainingPass:
             c = as_input({"f": f, "msa": a, "s": s, "z": z})
             vs, vz, vm = tape.run(segments.begin_cycle, names.cycle, c, s_inputs, *init)
             vz = self._add_templates(tape, self._add_constraints(tape, vz))
-            c = {"token_mask": f["token_mask"], "msa_mask": a["msa_mask"]}
-            for block in names.msa_blocks[:-1]:
-                vz, vm = tape.run(segments.msa_block, block, self._dropping(c, dropout, msa=True), vz, vm)
-            last = self._dropping(c, dropout, msa=False)
-            (vz,) = tape.run(segments.last_msa_block, names.msa_blocks[-1], last, vz, vm)
-            c = {"token_mask": f["token_mask"]}
-            for block in names.blocks:
-                c_block = self._dropping(c, dropout, msa=False)
-                vs, vz = self._pairformer_block(tape, block, c_block, vs, vz)
+            for i, block in enumerate(names.msa_blocks):
+                masks = self._masks(dropout, msa=i + 1 < len(names.msa_blocks))
+                vz, vm = self._msa_block(tape, block, a["msa_mask"], masks, vz, vm)
+            for names_of_block in names.blocks:
+                vs, vz = self._pairformer_block(tape, names_of_block, self._masks(dropout), vs, vz)
             s, z = vs.value, vz.value
         kernels.release_memory()
         return s_inputs, vs, vz
 
-    def _pairformer_block(self, tape: Tape, p: Names, c: Any, s: Variable, z: Variable) -> tuple[Variable, Variable]:
-        """A block as one segment, or one of each update."""
-        if self.recompute == "block":
-            s, z = tape.run(segments.pairformer_block, p, c, s, z)
-            return s, z
-        for name, update in segments.pair_updates.items():
-            (z,) = tape.run(update, _of(p, name), c, z)
-        (s,) = tape.run(segments.update_single, _of(p, "attention_pair_bias", "single_transition"), self.mask, s, z)
+    def _block(self, tape: Tape, updates: Run, *x: Variable) -> tuple[Variable, ...]:
+        """Run updates(tape, *x) of a block, and keep what `recompute` says."""
+        return tape.checkpoint(updates, *x) if self.recompute == "block" else updates(tape, *x)
+
+    def _msa_block(
+        self, tape: Tape, p: Names, msa_mask: Tensor, masks: Dropout, z: Variable, m: Variable
+    ) -> tuple[Variable, Variable]:
+        c = self._dropping({"msa_mask": msa_mask}, {"msa": masks["msa"]} if "msa" in masks else {})
+        of_pairs = self._dropping({}, {name: mask for name, mask in masks.items() if name != "msa"})
+
+        def updates(tape: Tape, z: Variable, m: Variable) -> tuple[Variable, ...]:
+            (z,) = tape.run(segments.outer_product, p["outer_product_mean_msa"], c, z, m)
+            if "msa_stack" in p:
+                (m,) = tape.run(segments.update_msa, p["msa_stack"], c, z, m)
+            return self._update_pairs(tape, p["pair_stack"], of_pairs, z), m
+
+        z, m = self._block(tape, updates, z, m)
+        return z, m
+
+    def _pairformer_block(
+        self, tape: Tape, p: BlockNames, masks: Dropout, s: Variable, z: Variable
+    ) -> tuple[Variable, Variable]:
+        c = self._dropping({}, masks)
+
+        def updates(tape: Tape, s: Variable, z: Variable) -> tuple[Variable, ...]:
+            z = self._update_pairs(tape, p.pairs, c, z)
+            return *tape.run(segments.update_single, p.single, self.mask, s, z), z
+
+        s, z = self._block(tape, updates, s, z)
         return s, z
 
+    def _update_pairs(self, tape: Tape, p: Mapping[str, Names], c: Any, z: Variable) -> Variable:
+        for name, update in segments.pair_updates.items():
+            (z,) = tape.run(update, p[name], c, z)
+        return z
+
     def _diffusion_block(self, p: Names, a: Variable, s: Variable, bias: Variable) -> Variable:
-        """A block as one segment, or as two."""
-        if self.recompute == "block":
-            return self.tape.run(segments.diffusion_block, p, self.mask, a, s, bias)[0]
-        (a,) = self.tape.run(segments.diffusion_attention, _of(p, "attention_pair_bias"), self.mask, a, s, bias)
-        return self.tape.run(segments.diffusion_transition, _of(p, "conditioned_transition_block"), self.mask, a, s)[0]
+        def updates(tape: Tape, a: Variable, s: Variable, bias: Variable) -> tuple[Variable, ...]:
+            (a,) = tape.run(segments.diffusion_attention, p["attention_pair_bias"], self.mask, a, s, bias)
+            return tape.run(segments.diffusion_transition, p["conditioned_transition_block"], self.mask, a, s)
+
+        return self._block(self.tape, updates, a, s, bias)[0]
 
     def _templates(self) -> list[Any]:
         """Constants of each template."""
@@ -233,12 +184,14 @@ class TrainingPass:
         found = [tape.run(segments.embed_template, self.names.template, c, z)[0] for c in self.templates]
         return tape.run(segments.add_templates, self.names.add_templates, NOTHING, z, *found)[0]
 
-    def _dropping(self, c: Mapping[str, Tensor], dropout: DropoutMasks | None, *, msa: bool) -> Any:
-        """Constants of a block, with its masks of dropout."""
-        if dropout is None:
-            return as_input(dict(c))
-        masks = dropout.of_block(self.settings.c_z, self.settings.c_m if msa else None)
-        return as_input({**c, "dropout": to_device(masks)})
+    def _masks(self, dropout: DropoutMasks | None, *, msa: bool = False) -> Dropout:
+        """The masks of a block; none where there is no dropout."""
+        return {} if dropout is None else dropout.of_block(self.settings.c_z, self.settings.c_m if msa else None)
+
+    def _dropping(self, c: Mapping[str, Tensor], masks: Dropout) -> Any:
+        """Constants of an update, with its masks of dropout."""
+        arrays = {"dropout": to_device(masks)} if masks else {}
+        return as_input({"token_mask": self.f["token_mask"], **c, **arrays})
 
     def distogram(self, z: Variable, weights: Mapping[str, float]) -> None:
         """The distogram loss, and its gradient to begin with."""
@@ -307,7 +260,7 @@ class TrainingPass:
         of_trunk = {"s_inputs": s_inputs.value, "s": s.value, "z": z.value, "token_mask": self.f["token_mask"]}
         s, z = tape.run(segments.embed_sample, names.embed_sample, as_input({**of_trunk, "x": Tensor(x)}))
         for block in names.confidence_blocks:
-            s, z = self._pairformer_block(tape, block, self.mask, s, z)
+            s, z = self._pairformer_block(tape, block, {}, s, z)
         pae, pae_weight = labels.pae_labels(f, self.truth, prediction)
         pde, pde_weight = labels.pde_labels(f, self.truth, prediction)
         of_pairs = {"pae_bins": pae, "pae_weight": pae_weight, "pde_bins": pde, "pde_weight": pde_weight}

@@ -7,9 +7,10 @@ import numpy as np
 
 from pfold import kernels
 from pfold.features.schema import Features
-from pfold.training.forward import SegmentNames, TrainingNoise, TrainingPass
+from pfold.training.forward import TrainingNoise, TrainingPass
 from pfold.training.labels import Truth
 from pfold.training.losses import LOSS_WEIGHTS
+from pfold.training.names import SegmentNames
 from pfold.training.parameters import Gradients, Parameters
 from pfold.weights.load import load_weights
 from pfold.weights.published import model_settings

@@ -23,9 +23,10 @@ from pfold.training.data.crop import crop_example
 from pfold.training.data.examples import Example
 from pfold.training.data.sets import Examples, draw
 from pfold.training.dropout import DropoutMasks
-from pfold.training.forward import SegmentNames, TrainingNoise, TrainingPass
+from pfold.training.forward import TrainingNoise, TrainingPass
 from pfold.training.labels import Truth
 from pfold.training.losses import CONFIDENCE_LOSSES, COORDINATE_LOSSES, LOSS_WEIGHTS
+from pfold.training.names import SegmentNames
 from pfold.training.parameters import Gradients, Parameters
 from pfold.training.permutation import match_truth
 from pfold.training.random import generator_of

@@ -22,6 +22,7 @@ from pfold.training.data.sets import Examples, read_set
 from pfold.training.events import Events
 from pfold.training.initial import initial_weights
 from pfold.training.losses import LOSS_WEIGHTS
+from pfold.training.memory import with_memory_plan
 from pfold.training.optimizer import Optimizer, learning_rate
 from pfold.training.parallel import Processes
 from pfold.training.parameters import Parameters
@@ -41,6 +42,7 @@ def train(config: TrainConfig) -> Path:
     if processes.rank == 0:
         claim_folder(config.results)
     _require_even_shares(config, processes)
+    config = with_memory_plan(config, fused=kernels.backend() == "cpu")
     sets = _read_sets(config)
     parameters = Parameters(config.model, _first_weights(config))
     kernels.release_memory()

@@ -6,9 +6,10 @@ import pytest
 from pfold import kernels
 from pfold.features.schema import Features
 from pfold.training.dropout import DropoutMasks, DropoutRates
-from pfold.training.forward import SegmentNames, TrainingNoise, TrainingPass
+from pfold.training.forward import TrainingNoise, TrainingPass
 from pfold.training.labels import Truth
 from pfold.training.losses import LOSS_WEIGHTS
+from pfold.training.names import SegmentNames
 from pfold.training.parameters import Gradients, Parameters
 from pfold.weights.published import model_settings
 from tests.training.conftest import training_golden
