@@ -36,13 +36,7 @@ def msa_block(
     """
     z = kernels.outer_product_mean(p["outer_product_mean_msa"], z, mask, m, msa_mask)
     if "msa_stack" in p:
-        m, z = update_msa(p["msa_stack"], z, mask, m, msa_mask, dropout)
+        stack = p["msa_stack"]
+        averaged, z = kernels.pair_weighted_averaging(stack["msa_pair_weighted_averaging"], z, mask, m, msa_mask)
+        m = kernels.row_transition(stack["transition_m"], drop(m, averaged, dropout, "msa"), msa_mask)
     return pair_stack(p["pair_stack"], z, mask, dropout), m
-
-
-def update_msa(
-    p: Params, z: Tensor, mask: Tensor, m: Tensor, msa_mask: Tensor, dropout: Params | None = None
-) -> tuple[Tensor, Tensor]:
-    """What a block does to m, AF3 Algorithm 8, lines 7-8 -> m, and z to go on with; see `msa_block`."""
-    averaged, z = kernels.pair_weighted_averaging(p["msa_pair_weighted_averaging"], z, mask, m, msa_mask)
-    return kernels.row_transition(p["transition_m"], drop(m, averaged, dropout, "msa"), msa_mask), z

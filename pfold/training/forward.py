@@ -19,12 +19,9 @@ from pfold.training.dropout import DropoutMasks
 from pfold.training.labels import Truth
 from pfold.training.names import BlockNames, SegmentNames
 from pfold.training.parameters import NOTHING, Gradients, Names, Parameters
-from pfold.training.tape import Run, Tape, Variable
+from pfold.training.tape import Tape, Variable
 from pfold.weights.layout import N_ATOM_SLOT
 from pfold.weights.published import ModelSettings
-
-# Masks by the name of what they are of.
-Dropout = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,57 +104,37 @@ class TrainingPass:
             c = as_input({"f": f, "msa": a, "s": s, "z": z})
             vs, vz, vm = tape.run(segments.begin_cycle, names.cycle, c, s_inputs, *init)
             vz = self._add_templates(tape, self._add_constraints(tape, vz))
-            for i, block in enumerate(names.msa_blocks):
-                masks = self._masks(dropout, msa=i + 1 < len(names.msa_blocks))
-                vz, vm = self._msa_block(tape, block, a["msa_mask"], masks, vz, vm)
-            for names_of_block in names.blocks:
-                vs, vz = self._pairformer_block(tape, names_of_block, self._masks(dropout), vs, vz)
+            c = {"token_mask": f["token_mask"], "msa_mask": a["msa_mask"]}
+            for of_msa in names.msa_blocks[:-1]:
+                vz, vm = tape.run(segments.msa_block, of_msa, self._dropping(c, dropout, msa=True), vz, vm)
+            last = self._dropping(c, dropout, msa=False)
+            (vz,) = tape.run(segments.last_msa_block, names.msa_blocks[-1], last, vz, vm)
+            c = {"token_mask": f["token_mask"]}
+            for block in names.blocks:
+                c_block = self._dropping(c, dropout, msa=False)
+                vs, vz = self._pairformer_block(tape, block, c_block, vs, vz)
             s, z = vs.value, vz.value
         kernels.release_memory()
         return s_inputs, vs, vz
 
-    def _block(self, tape: Tape, updates: Run, *x: Variable) -> tuple[Variable, ...]:
-        """Run updates(tape, *x) of a block, and keep what `recompute` says."""
-        return tape.checkpoint(updates, *x) if self.recompute == "block" else updates(tape, *x)
-
-    def _msa_block(
-        self, tape: Tape, p: Names, msa_mask: Tensor, masks: Dropout, z: Variable, m: Variable
-    ) -> tuple[Variable, Variable]:
-        c = self._dropping({"msa_mask": msa_mask}, {"msa": masks["msa"]} if "msa" in masks else {})
-        of_pairs = self._dropping({}, {name: mask for name, mask in masks.items() if name != "msa"})
-
-        def updates(tape: Tape, z: Variable, m: Variable) -> tuple[Variable, ...]:
-            (z,) = tape.run(segments.outer_product, p["outer_product_mean_msa"], c, z, m)
-            if "msa_stack" in p:
-                (m,) = tape.run(segments.update_msa, p["msa_stack"], c, z, m)
-            return self._update_pairs(tape, p["pair_stack"], of_pairs, z), m
-
-        z, m = self._block(tape, updates, z, m)
-        return z, m
-
     def _pairformer_block(
-        self, tape: Tape, p: BlockNames, masks: Dropout, s: Variable, z: Variable
+        self, tape: Tape, p: BlockNames, c: Any, s: Variable, z: Variable
     ) -> tuple[Variable, Variable]:
-        c = self._dropping({}, masks)
-
-        def updates(tape: Tape, s: Variable, z: Variable) -> tuple[Variable, ...]:
-            z = self._update_pairs(tape, p.pairs, c, z)
-            return *tape.run(segments.update_single, p.single, self.mask, s, z), z
-
-        s, z = self._block(tape, updates, s, z)
+        """A block as one segment, or one of each update."""
+        if self.recompute == "block":
+            s, z = tape.run(segments.pairformer_block, p.whole, c, s, z)
+            return s, z
+        for name, update in segments.pair_updates.items():
+            (z,) = tape.run(update, p.whole[name], c, z)
+        (s,) = tape.run(segments.update_single, p.single, self.mask, s, z)
         return s, z
 
-    def _update_pairs(self, tape: Tape, p: Mapping[str, Names], c: Any, z: Variable) -> Variable:
-        for name, update in segments.pair_updates.items():
-            (z,) = tape.run(update, p[name], c, z)
-        return z
-
     def _diffusion_block(self, p: Names, a: Variable, s: Variable, bias: Variable) -> Variable:
-        def updates(tape: Tape, a: Variable, s: Variable, bias: Variable) -> tuple[Variable, ...]:
-            (a,) = tape.run(segments.diffusion_attention, p["attention_pair_bias"], self.mask, a, s, bias)
-            return tape.run(segments.diffusion_transition, p["conditioned_transition_block"], self.mask, a, s)
-
-        return self._block(self.tape, updates, a, s, bias)[0]
+        """A block as one segment, or as two."""
+        if self.recompute == "block":
+            return self.tape.run(segments.diffusion_block, p, self.mask, a, s, bias)[0]
+        (a,) = self.tape.run(segments.diffusion_attention, p["attention_pair_bias"], self.mask, a, s, bias)
+        return self.tape.run(segments.diffusion_transition, p["conditioned_transition_block"], self.mask, a, s)[0]
 
     def _templates(self) -> list[Any]:
         """Constants of each template."""
@@ -184,14 +161,12 @@ class TrainingPass:
         found = [tape.run(segments.embed_template, self.names.template, c, z)[0] for c in self.templates]
         return tape.run(segments.add_templates, self.names.add_templates, NOTHING, z, *found)[0]
 
-    def _masks(self, dropout: DropoutMasks | None, *, msa: bool = False) -> Dropout:
-        """The masks of a block; none where there is no dropout."""
-        return {} if dropout is None else dropout.of_block(self.settings.c_z, self.settings.c_m if msa else None)
-
-    def _dropping(self, c: Mapping[str, Tensor], masks: Dropout) -> Any:
-        """Constants of an update, with its masks of dropout."""
-        arrays = {"dropout": to_device(masks)} if masks else {}
-        return as_input({"token_mask": self.f["token_mask"], **c, **arrays})
+    def _dropping(self, c: Mapping[str, Tensor], dropout: DropoutMasks | None, *, msa: bool) -> Any:
+        """Constants of a block, with its masks of dropout."""
+        if dropout is None:
+            return as_input(dict(c))
+        masks = dropout.of_block(self.settings.c_z, self.settings.c_m if msa else None)
+        return as_input({**c, "dropout": to_device(masks)})
 
     def distogram(self, z: Variable, weights: Mapping[str, float]) -> None:
         """The distogram loss, and its gradient to begin with."""
@@ -260,7 +235,7 @@ class TrainingPass:
         of_trunk = {"s_inputs": s_inputs.value, "s": s.value, "z": z.value, "token_mask": self.f["token_mask"]}
         s, z = tape.run(segments.embed_sample, names.embed_sample, as_input({**of_trunk, "x": Tensor(x)}))
         for block in names.confidence_blocks:
-            s, z = self._pairformer_block(tape, block, {}, s, z)
+            s, z = self._pairformer_block(tape, block, self.mask, s, z)
         pae, pae_weight = labels.pae_labels(f, self.truth, prediction)
         pde, pde_weight = labels.pde_labels(f, self.truth, prediction)
         of_pairs = {"pae_bins": pae, "pae_weight": pae_weight, "pde_bins": pde, "pde_weight": pde_weight}

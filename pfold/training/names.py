@@ -12,9 +12,9 @@ from pfold.weights.tree import nest
 
 @dataclass(frozen=True, eq=False)
 class BlockNames:
-    """Of a pairformer block: the names of each of the pairs' updates, and of the update of s."""
+    """Of a pairformer block: all names, those of the pairs' updates by `PAIR_UPDATES`, and of the update of s alone."""
 
-    pairs: dict[str, Names]
+    whole: Names
     single: Names
 
 
@@ -88,8 +88,5 @@ class SegmentNames:
         return [self._tree(f"{prefix}{i}.", pattern) for i in range(count)]
 
     def _pairformer(self, prefix: str, count: int) -> list[BlockNames]:
-        found = []
-        for block in self._blocks(prefix, count):
-            pairs = {name: block.pop(name) for name in PAIR_UPDATES}
-            found.append(BlockNames(pairs, block))
-        return found
+        blocks = self._blocks(prefix, count)
+        return [BlockNames(b, {key: b[key] for key in b if key not in PAIR_UPDATES}) for b in blocks]

@@ -56,14 +56,19 @@ def _add_templates(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
     return (x[0] + template_embedder.project_templates(p, total),)
 
 
-def _outer_product(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+def _msa_block(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
     z, m = x
-    return (kernels.outer_product_mean(p, z, c["token_mask"], m, c["msa_mask"]),)
+    return msa_module.msa_block(p, z, c["token_mask"], m, c["msa_mask"], _dropout(c))
 
 
-def _update_msa(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+def _last_msa_block(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
     z, m = x
-    return (msa_module.update_msa(p, z, c["token_mask"], m, c["msa_mask"], _dropout(c))[0],)
+    return (msa_module.msa_block(p, z, c["token_mask"], m, c["msa_mask"], _dropout(c))[0],)
+
+
+def _pairformer_block(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    s, z = x
+    return pairformer.pairformer_block(p, s, z, c["token_mask"], _dropout(c))
 
 
 def _dropout(c: Params) -> Params | None:
@@ -122,6 +127,11 @@ def _add_conditioning(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
     return (diffusion.add_conditioning(p, a, s),)
 
 
+def _diffusion_block(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    a, s, bias = x
+    return (diffusion.diffusion_block(p, a, s, bias, c["token_mask"], 0, 1),)
+
+
 def _diffusion_attention(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
     a, s, bias = x
     return (diffusion.diffusion_attention(p, a, s, bias, c["token_mask"], 0, 1),)
@@ -177,9 +187,10 @@ begin_cycle = Segment(_begin_cycle)
 add_constraints = Segment(_add_constraints)
 embed_template = Segment(_embed_template)
 add_templates = Segment(_add_templates)
-outer_product = Segment(_outer_product)
-update_msa = Segment(_update_msa)
-# The updates of the pairs in a block, by the name of their parameters.
+msa_block = Segment(_msa_block)
+last_msa_block = Segment(_last_msa_block)
+pairformer_block = Segment(_pairformer_block)
+# The same in pieces: by the name of their parameters the updates of the pairs, then that of s.
 pair_updates = {name: _pair_update(name) for name in pairformer.PAIR_UPDATES}
 update_single = Segment(_update_single)
 distogram = Segment(_distogram)
@@ -190,6 +201,7 @@ condition_single = Segment(_condition_single)
 embed_noisy = Segment(_embed_noisy)
 add_conditioning = Segment(_add_conditioning)
 norm_tokens = Segment(_norm_tokens)
+diffusion_block = Segment(_diffusion_block)
 diffusion_attention = Segment(_diffusion_attention)
 diffusion_transition = Segment(_diffusion_transition)
 denoised = Segment(_denoised)

@@ -1,12 +1,10 @@
 """Derivatives of a pass that is cut into segments: each keeps its inputs alone and is computed anew on the way back.
 
 A segment is one compiled graph forwards and one backwards. Between segments nothing of a graph stays in memory, so that
-a pass needs what its largest segment needs, and the inputs of all. Of segments that are run as a checkpoint nothing but
-what enters the first is kept; their inputs are made anew on the way back, for one checkpoint at a time.
+a pass of many blocks needs what its largest segment needs, and the inputs of all.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import mindspore as ms
@@ -93,7 +91,7 @@ class Tape:
         self, parameters: Parameters, trained: frozenset[str] | None = None, *, recording: bool = True
     ) -> None:
         self.parameters, self.trained, self.recording = parameters, trained, recording
-        self._records: list[_Record] = []
+        self._records: list[tuple[Segment, Names, Params, tuple[Variable, ...], tuple[Variable, ...]]] = []
 
     def run(self, segment: Segment, names: Names, c: Params, *x: Variable) -> tuple[Variable, ...]:
         """Run a segment with the parameters of these names and remember how to come back."""
@@ -101,74 +99,28 @@ class Tape:
         learns = any(v.learns for v in x) or self._learns(names)
         made = tuple(Variable(value, learns=learns) for value in outputs)
         if learns and self.recording:
-            self._records.append(_SegmentRecord(x, made, segment, names, c))
-        return made
-
-    def checkpoint(self, run: "Run", *x: Variable) -> tuple[Variable, ...]:
-        """Run several segments and keep nothing but x: run(tape, *x) is called again on the way back."""
-        outputs = run(Tape(self.parameters, self.trained, recording=False), *x)
-        made = tuple(Variable(v.value, learns=v.learns) for v in outputs)
-        if any(v.learns for v in made) and self.recording:
-            self._records.append(_CheckpointRecord(x, made, run))
+            self._records.append((segment, names, c, x, made))
         return made
 
     def backward(self, into: Gradients) -> None:
         """Go back from the variables whose gradient is set; what parameters get is added to `into`."""
         while self._records:
-            record = self._records.pop()
-            if any(v.gradient is not None for v in record.made):
-                record.backward(self, into)
-                for variable in record.made:
-                    variable.gradient = None
+            segment, names, c, x, outputs = self._records.pop()
+            if all(v.gradient is None for v in outputs):
+                continue
+            p, arriving = self.parameters.tree(names), as_input(tuple(_gradient_of(v) for v in outputs))
+            found = segment.backward(names)(p, _values(x), c, arriving)
+            entries = [name for _, name in leaves(names)]
+            into.add(entries, found[: len(entries)])
+            # A segment without inputs was given one, which is nobody's.
+            for variable, gradient in zip(x, found[len(entries) :], strict=bool(x)):
+                if variable.learns:
+                    variable.add(gradient)
+            for variable in outputs:
+                variable.gradient = None
 
     def _learns(self, names: Names) -> bool:
         return any(self.trained is None or name in self.trained for _, name in leaves(names))
-
-
-Run = Callable[..., tuple[Variable, ...]]
-
-
-@dataclass(frozen=True, eq=False)
-class _Record:
-    """What was run: from x it made these."""
-
-    x: tuple[Variable, ...]
-    made: tuple[Variable, ...]
-
-    def backward(self, tape: Tape, into: Gradients) -> None:
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, eq=False)
-class _SegmentRecord(_Record):
-    segment: Segment
-    names: Names
-    c: Params
-
-    def backward(self, tape: Tape, into: Gradients) -> None:
-        p, arriving = tape.parameters.tree(self.names), as_input(tuple(_gradient_of(v) for v in self.made))
-        found = self.segment.backward(self.names)(p, _values(self.x), self.c, arriving)
-        entries = [name for _, name in leaves(self.names)]
-        into.add(entries, found[: len(entries)])
-        # A segment without inputs was given one, which is nobody's.
-        for variable, gradient in zip(self.x, found[len(entries) :], strict=bool(self.x)):
-            if variable.learns:
-                variable.add(gradient)
-
-
-@dataclass(frozen=True, eq=False)
-class _CheckpointRecord(_Record):
-    run: Run
-
-    def backward(self, tape: Tape, into: Gradients) -> None:
-        again = Tape(tape.parameters, tape.trained)
-        x = tuple(Variable(v.value, learns=v.learns) for v in self.x)
-        for variable, kept in zip(self.run(again, *x), self.made, strict=True):
-            variable.gradient = kept.gradient
-        again.backward(into)
-        for variable, found in zip(self.x, x, strict=True):
-            if variable.learns and found.gradient is not None:
-                variable.add(found.gradient)
 
 
 def _values(x: Sequence[Variable]) -> tuple[Tensor, ...]:
