@@ -16,11 +16,12 @@ import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from pfold.errors import PfoldError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -174,8 +175,11 @@ def read_record(path: Path, *keys: str) -> dict[str, Any] | None:
     return None
 
 
-def read_table(path: Path, remedy: str, **options: Any) -> pd.DataFrame:
+def read_table(path: Path, remedy: str, **options: Any) -> "pd.DataFrame":
     """A Parquet table that pfold wrote. Raises PfoldError with the remedy where it is missing or damaged."""
+    # Not at the top: set-up compiles the operators before there are packages.
+    import pandas as pd
+
     try:
         return pd.read_parquet(path, **options)
     except FileNotFoundError:
@@ -184,7 +188,7 @@ def read_table(path: Path, remedy: str, **options: Any) -> pd.DataFrame:
         raise PfoldError(f"{path} is damaged ({str(error).splitlines()[0]}); {remedy}") from None
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
+def write_table(table: "pd.DataFrame", path: Path) -> None:
     """Write a table as Parquet at `path` and as CSV beside it, both atomically."""
     with atomic_file(path) as temporary:
         table.to_parquet(temporary, index=False)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,16 @@ def test_without_a_compiler_the_reference_operators_serve_and_the_log_says_so(tm
     assert said == [
         "no fused operators (there is no C++ compiler (set CXX, or install g++)); the slower reference operators serve"
     ]
+
+
+def test_set_up_compiles_without_any_package(tmp_path):
+    """`make setup` does so beside pip: without packages the build gets as far as looking for a compiler."""
+    root = Path(build.__file__).parents[2]
+    environment = {"PYTHONPATH": str(root), "PATH": str(tmp_path), "PFOLD_CACHE": str(tmp_path)}
+    command = [sys.executable, "-S", "-P", build.__file__]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("there is no C++ compiler")
 
 
 def test_an_unknown_backend_is_an_error():
