@@ -57,8 +57,8 @@ struct TransposedWeights {
   }
 };
 
-// Sums dy^T x over rows x [n][k] and dy [n][m], of any widths: adds them to dw [m][k], and the sum of dy to db [m], which
-// may be null. Each thread has tiles of dw of its own, so that the sums are the same with any number of threads.
+// Sums dy^T x over rows x [n][k] and dy [n][m], of any widths: adds them to dw [m][k], and the sum of dy to db [m],
+// which may be null. Each thread has tiles of dw of its own, so that the sums are the same with any number of threads.
 class WeightSum {
  public:
   WeightSum(i64 k, i64 m) : k_(k), m_(m), x_(panels(k) * ROWS * PANEL), dy_(m * ROWS), every_tile_(TILE * PANEL) {}
@@ -211,6 +211,17 @@ inline void layer_norm_gradient(const float* x, i64 n, i64 c, const float* w, co
   bias.into(db);
 }
 
+// What silu(x) * y gives back to x and y of what reaches it, d, over them; all [n], and `gated` is made anew.
+inline void gate_gradient(i64 n, const float* d, float* x, float* y, float* gated) {
+  for (i64 i = 0; i < n; i += VL) {
+    vf left = load(x + i), right = load(y + i), back = load(d + i);
+    vf gate = sigmoid<float>(left), silu = left * gate;
+    store(gated + i, silu * right);
+    store(x + i, back * right * (gate + silu * (1.0f - gate)));
+    store(y + i, back * silu);
+  }
+}
+
 // The gated transition silu(h A) * (h B) W of rows h = norm(x), or x where there is no norm.
 struct TransitionGradient {
   i64 c, hidden, m;
@@ -230,13 +241,7 @@ struct TransitionGradient {
     a(h, count, s.left.get());
     b(h, count, s.right.get());
     out.to_rows(dy, count, s.back.get(), false);
-    for (i64 i = 0; i < count * hidden; i += VL) {
-      vf x = load(s.left.get() + i), y = load(s.right.get() + i), g = load(s.back.get() + i);
-      vf gate = sigmoid<float>(x), silu = x * gate;
-      store(s.gated.get() + i, silu * y);
-      store(s.left.get() + i, g * y * (gate + silu * (1.0f - gate)));
-      store(s.right.get() + i, g * silu);
-    }
+    gate_gradient(count * hidden, s.back.get(), s.left.get(), s.right.get(), s.gated.get());
     out.to_weights(dy, s.gated.get(), count);
     a.to_weights(s.left.get(), h, count);
     b.to_weights(s.right.get(), h, count);
@@ -245,20 +250,8 @@ struct TransitionGradient {
   }
 };
 
-// What silu(x) * y gives back to x and y of what reaches it, d; all [n], and `gated` is made anew.
-inline void gate_gradient(i64 n, const float* d, float* x, float* y, float* gated) {
-#pragma omp parallel for schedule(static)
-  for (i64 i = 0; i < n; i += VL) {
-    vf left = load(x + i), right = load(y + i), back = load(d + i);
-    vf gate = sigmoid<float>(left), silu = left * gate;
-    store(gated + i, silu * right);
-    store(x + i, back * right * (gate + silu * (1.0f - gate)));
-    store(y + i, back * silu);
-  }
-}
-
-// The gated transition silu(x A) * (x B) W of rows x [n][k], weights a and b [hidden][k] and out [m][hidden], too wide for
-// blocks of rows to stay in the caches: dy [n][m] -> dx [n][k] and the gradients of the weights.
+// The gated transition silu(x A) * (x B) W of rows x [n][k], weights a and b [hidden][k] and out [m][hidden], too wide
+// for blocks of rows to stay in the caches: dy [n][m] -> dx [n][k] and the gradients of the weights.
 inline void wide_transition_gradient(const float* x, i64 n, const GatedWeights<float>& p, const float* dy, float* dx,
                                      float* da, float* db, float* dout) {
   constexpr i64 ROWS = 1024;
@@ -274,7 +267,11 @@ inline void wide_transition_gradient(const float* x, i64 n, const GatedWeights<f
     affine(rows, count, k, p.a, nullptr, hidden, left.get());
     affine(rows, count, k, p.b, nullptr, hidden, right.get());
     affine(reaching, count, m, out.data.get(), nullptr, hidden, back.get());
-    gate_gradient(count * hidden, back.get(), left.get(), right.get(), gated.get());
+#pragma omp parallel for schedule(static)
+    for (i64 i = 0; i < count; ++i) {
+      i64 at = i * hidden;
+      gate_gradient(hidden, back.get() + at, left.get() + at, right.get() + at, gated.get() + at);
+    }
     out_sum.add(gated.get(), reaching, count, dout, nullptr);
     in_sum.add(rows, left.get(), count, da, nullptr);
     in_sum.add(rows, right.get(), count, db, nullptr);

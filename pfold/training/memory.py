@@ -77,12 +77,15 @@ def longest_crop(model: ModelSettings, crop: CropSizes, recompute: str, device: 
     return n_token
 
 
-def with_memory_plan(config: TrainConfig, *, fused: bool) -> TrainConfig:
+def with_memory_plan(config: TrainConfig, *, fused: bool, n_process: int = 1) -> TrainConfig:
     """The configuration with `recompute` chosen where it is "auto": what is fastest of what fits; logs what is needed.
 
-    The choice depends on the machine, not on what is free, so that a training that goes on takes the same.
+    The choice depends on the machine, not on what is free, so that a training that goes on takes the same. On CPUs
+    (fused) the processes share the machine's memory, unless `device_bytes` says what each may take.
     """
     device = device_bytes(config.device_bytes)
+    if fused and config.device_bytes is None:
+        device /= n_process
     stages = []
     for first, settings in config.stages:
         crop = CropSizes.of(settings)
@@ -90,8 +93,11 @@ def with_memory_plan(config: TrainConfig, *, fused: bool) -> TrainConfig:
         chosen = settings.recompute
         if chosen == AUTO_RECOMPUTE:
             chosen = next((name for name in RECOMPUTE if peaks[name] <= device), RECOMPUTE[-1])
-        level = logging.INFO if peaks[chosen] <= device else logging.WARNING
-        hint = "" if level == logging.INFO else "; a smaller crop.n_token or diffusion_at_once needs less"
+        level, hint = logging.INFO, ""
+        if peaks[chosen] > device:
+            fits = longest_crop(config.model, crop, chosen, device, fused=fused)
+            level = logging.WARNING
+            hint = f"; a smaller crop.n_token or diffusion_at_once needs less ({fits} tokens would fit)"
         needed, of = peaks[chosen] / GIB, device / GIB
         told = "step %d on: crops of %d tokens need about %.1f of %.1f GiB (recompute: %s)%s"
         logger.log(level, told, first, crop.n_token, needed, of, chosen, hint)

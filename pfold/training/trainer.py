@@ -42,7 +42,7 @@ def train(config: TrainConfig) -> Path:
     if processes.rank == 0:
         claim_folder(config.results)
     _require_even_shares(config, processes)
-    config = with_memory_plan(config, fused=kernels.backend() == "cpu")
+    config = with_memory_plan(config, fused=kernels.backend() == "cpu", n_process=processes.size)
     sets = _read_sets(config)
     parameters = Parameters(config.model, _first_weights(config))
     kernels.release_memory()

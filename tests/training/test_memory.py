@@ -63,3 +63,15 @@ def test_a_choice_is_kept_and_stages_choose_for_themselves(tmp_path):
     found = planned(tmp_path, 1.1 * small, stages=stages)
     assert [settings.recompute for _, settings in found.stages] == ["update", "block"]
     assert planned(tmp_path, 1e12, recompute="block").settings_of(0).recompute == "block"
+
+
+def test_processes_on_one_machine_share_its_memory(tmp_path, monkeypatch):
+    before = config(tmp_path, tmp_path / "results")
+    peak = predicted_peak(model_settings("pfold_demo"), CropSizes.of(before.settings_of(0)), "update")
+    monkeypatch.setattr("pfold.training.memory.device_bytes", lambda configured: configured or 1.5 * peak)
+    assert with_memory_plan(before, fused=True).settings_of(0).recompute == "update"
+    assert with_memory_plan(before, fused=True, n_process=2).settings_of(0).recompute == "block"
+    # An NPU is one process's own, and so is what is configured.
+    assert with_memory_plan(before, fused=False, n_process=2).settings_of(0).recompute == "update"
+    configured = config(tmp_path, tmp_path / "results", device_bytes=1.5 * peak)
+    assert with_memory_plan(configured, fused=True, n_process=2).settings_of(0).recompute == "update"
