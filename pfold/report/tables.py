@@ -128,8 +128,11 @@ def write_tables(tables: Tables, summary: Path, pairs: Path) -> None:
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    """Integers as integers, where some rows have none too, and numbers of as many digits as mean something."""
-    table = table.astype(dict.fromkeys(_INTEGERS, "Int64") | {"has_clash": "boolean"})
+    """Integers as integers, where some rows have none too, and numbers of as many digits as mean something.
+
+    The folder is text, also where no row has one: other tables are merged by it.
+    """
+    table = table.astype(dict.fromkeys(_INTEGERS, "Int64") | {"has_clash": "boolean", "folder": "object"})
     return table.astype(dict.fromkeys(_DIGITS, "float64")).round(_DIGITS)
 
 

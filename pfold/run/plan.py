@@ -325,7 +325,8 @@ def _write_table(
         }
         for p in planned
     ]
-    table = pd.DataFrame(rows, columns=list(PLAN_COLUMNS))
+    # Numbers also where there is no row.
+    table = pd.DataFrame(rows, columns=list(PLAN_COLUMNS)).astype({"tflop": float, "minutes": float})
     write_table(table, paths.plan_table)
     fold = table[table.state == State.FOLD]
     counts = table.state.value_counts()

@@ -34,6 +34,15 @@ def test_a_row_per_target_and_sample_and_one_per_rejection(table):
     assert pd.read_csv(config.results / "summary.csv").name.tolist() == rows.name.tolist()
 
 
+def test_a_run_whose_records_are_all_rejected_ends_with_tables_and_a_report(tmp_path):
+    config = make_config(tmp_path, write_fasta(tmp_path / "p.fasta", a="MKT1", b="MKTJ"))
+    stages.run_all(config)
+    rows = pd.read_csv(config.results / "summary.csv")
+    assert rows.status.tolist() == ["rejected", "rejected"]
+    assert '"1" is not an amino acid' in rows.reason[0]
+    assert (config.results / "report/index.html").is_file()
+
+
 def test_the_best_target_is_first_and_of_a_target_the_best_sample(table):
     rows, _ = table
     done = rows[rows.status == "done"]
