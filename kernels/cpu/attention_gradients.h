@@ -7,9 +7,6 @@
 
 namespace PFOLD_ISA {
 
-
-inline i64 whole_vectors(i64 n) { return (n + VL - 1) / VL * VL; }
-
 // One head: n_query and n_key rows of d channels, a multiple of the vector length, so many floats apart.
 struct HeadRows {
   float* data;

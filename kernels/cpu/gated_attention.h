@@ -36,8 +36,6 @@ struct HeadScratch {
       : q(n_query * wide), k(n_key * wide), v(n_key * wide), o(n_query * wide), panels(padded(n_key) * wide) {}
 };
 
-inline i64 whole_vectors(i64 n) { return (n + VL - 1) / VL * VL; }
-
 // Queries, keys, values, gates and outputs of all heads, [n_sample][..][n_head * d] each.
 struct Heads {
   const float *q, *k, *v, *gate;

@@ -12,6 +12,7 @@ inline i64 panels(i64 n) { return (n + PANEL - 1) / PANEL; }
 // Number of rows from `start` that are in one panel.
 inline i64 panel_rows(i64 n, i64 start) { return n - start < PANEL ? n - start : PANEL; }
 inline i64 padded(i64 n) { return panels(n) * PANEL; }
+inline i64 whole_vectors(i64 n) { return (n + VL - 1) / VL * VL; }
 
 inline vf multiply_add(float a, vf b, vf c) { return a * b + c; }
 inline vf load_element(const float* p) { return load(p); }

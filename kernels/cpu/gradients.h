@@ -47,67 +47,109 @@ inline void transpose_into(const float* x, i64 x_row, i64 rows, i64 columns, flo
     for (i64 j = i < whole_rows ? whole_columns : 0; j < columns; ++j) out[j * out_row + i] = x[i * x_row + j];
 }
 
-// Weights [m][k] as [k][m].
-struct TransposedWeights {
-  Buffer<float> data;
-
-  TransposedWeights(const float* w, i64 m, i64 k) : data(m * k) {
-#pragma omp parallel for schedule(static)
-    for (i64 j = 0; j < k; j += PANEL) transpose_into(w + j, k, m, panel_rows(k, j), data.get() + j * m, m);
-  }
-};
-
 // Sums dy^T x over rows x [n][k] and dy [n][m], of any widths: adds them to dw [m][k], and the sum of dy to db [m],
-// which may be null. Each thread has tiles of dw of its own, so that the sums are the same with any number of threads.
+// which may be null. How the rows are divided does not depend on the number of threads, so that the sums don't either.
 class WeightSum {
  public:
-  WeightSum(i64 k, i64 m) : k_(k), m_(m), x_(panels(k) * ROWS * PANEL), dy_(m * ROWS), every_tile_(TILE * PANEL) {}
+  WeightSum(i64 k, i64 m)
+      : k_(k),
+        m_(m),
+        small_(k * m <= SMALL),
+        x_(small_ ? 0 : panels(k) * ROWS * PANEL),
+        dy_(small_ ? 0 : (m + TILE - 1) / TILE * TILE * ROWS),
+        every_tile_(TILE * PANEL),
+        every_x_(small_ ? ROWS * whole_vectors(k) : 0) {}
 
   void add(const float* x, const float* dy, i64 n, float* dw, float* db) {
-    for (i64 start = 0; start < n; start += ROWS)
-      add_rows(x + start * k_, dy + start * m_, std::min(ROWS, n - start), dw, db);
+    if (small_) {
+      add_chunks(x, dy, n, dw);
+    } else {
+      for (i64 start = 0; start < n; start += ROWS)
+        add_rows(x + start * k_, dy + start * m_, std::min(ROWS, n - start), dw);
+    }
+    if (db) add_to_bias(dy, n, db);
   }
 
  private:
-  // Rows and outputs that are taken at a time: what is read of them fits the caches.
-  static constexpr i64 ROWS = 256, TILE = OUTPUTS;
+  // Rows and outputs that are taken at a time: what is read of them fits the caches. Where dw has at most SMALL entries,
+  // each thread sums CHUNK rows for itself, and these sums are added in their order.
+  static constexpr i64 ROWS = 256, TILE = OUTPUTS, SMALL = 1 << 15, CHUNK = 2048;
 
-  void add_rows(const float* x, const float* dy, i64 n, float* dw, float* db) {
+  // Each thread has tiles of dw of its own.
+  void add_rows(const float* x, const float* dy, i64 n, float* dw) {
 #pragma omp parallel
     {
       Buffer<float>& tile = every_tile_.mine();
 #pragma omp for schedule(static) nowait
-      for (i64 j = 0; j < k_; j += PANEL) take_columns(x + j, n, panel_rows(k_, j), x_.get() + j * ROWS);
+      for (i64 j = 0; j < k_; j += PANEL) take_columns(x + j, n, k_, panel_rows(k_, j), PANEL, x_.get() + j * ROWS);
 #pragma omp for schedule(static)
-      for (i64 r = 0; r < m_; r += TILE) {
-        i64 count = std::min(TILE, m_ - r);
-        transpose_into(dy + r, m_, n, count, dy_.get() + r * ROWS, ROWS);
-        for (i64 i = r; db && i < r + count; ++i)
-          for (i64 q = 0; q < n; ++q) db[i] += dy_[i * ROWS + q];
-      }
+      for (i64 r = 0; r < m_; r += TILE) take_columns(dy + r, n, m_, std::min(TILE, m_ - r), TILE, dy_.get() + r * ROWS);
 #pragma omp for collapse(2) schedule(static)
       for (i64 r = 0; r < m_; r += TILE)
         for (i64 j = 0; j < k_; j += PANEL) {
           i64 count = std::min(TILE, m_ - r), width = panel_rows(k_, j);
-          gemm(count, width, n, dy_.get() + r * ROWS, ROWS, 1, x_.get() + j * ROWS, PANEL, 0, tile.get(), PANEL);
+          gemm(count, width, n, dy_.get() + r * ROWS, 1, TILE, x_.get() + j * ROWS, PANEL, 0, tile.get(), PANEL);
           for (i64 i = 0; i < count; ++i)
             for (i64 c = 0; c < width; ++c) dw[(r + i) * k_ + j + c] += tile[i * PANEL + c];
         }
     }
   }
 
-  // Columns of rows x [n][k] as a panel [n][64], filled up with zeros.
-  void take_columns(const float* x, i64 n, i64 width, float* panel) const {
+  // Columns of rows x [n][..], x_row apart, as [n][wide], filled up with zeros.
+  static void take_columns(const float* x, i64 n, i64 x_row, i64 width, i64 wide, float* out) {
     for (i64 q = 0; q < n; ++q) {
-      std::memcpy(panel + q * PANEL, x + q * k_, width * sizeof(float));
-      std::memset(panel + q * PANEL + width, 0, (PANEL - width) * sizeof(float));
+      std::memcpy(out + q * wide, x + q * x_row, width * sizeof(float));
+      for (i64 c = width; c < wide; ++c) out[q * wide + c] = 0;
     }
   }
 
+  void add_chunks(const float* x, const float* dy, i64 n, float* dw) {
+    i64 chunks = (n + CHUNK - 1) / CHUNK, wide = whole_vectors(k_);
+    Buffer<float> parts(chunks * m_ * wide);
+#pragma omp parallel
+    {
+      Buffer<float>& rows = every_x_.mine();
+#pragma omp for schedule(dynamic)
+      for (i64 chunk = 0; chunk < chunks; ++chunk) {
+        float* part = parts.get() + chunk * m_ * wide;
+        i64 end = std::min(n, (chunk + 1) * CHUNK);
+        for (i64 start = chunk * CHUNK; start < end; start += ROWS) {
+          i64 count = std::min(ROWS, end - start);
+          take_columns(x + start * k_, count, k_, k_, wide, rows.get());
+          gemm(m_, wide, count, dy + start * m_, 1, m_, rows.get(), wide, PANEL, part, wide, start > chunk * CHUNK);
+        }
+      }
+#pragma omp for schedule(static)
+      for (i64 i = 0; i < m_; ++i)
+        for (i64 chunk = 0; chunk < chunks; ++chunk)
+          for (i64 c = 0; c < k_; ++c) dw[i * k_ + c] += parts[(chunk * m_ + i) * wide + c];
+    }
+  }
+
+  void add_to_bias(const float* dy, i64 n, float* db) {
+    i64 chunks = (n + CHUNK - 1) / CHUNK;
+    Buffer<float> parts(chunks * m_);
+#pragma omp parallel for schedule(dynamic)
+    for (i64 chunk = 0; chunk < chunks; ++chunk) {
+      float* part = parts.get() + chunk * m_;
+      std::memset(part, 0, m_ * sizeof(float));
+      for (i64 q = chunk * CHUNK; q < std::min(n, (chunk + 1) * CHUNK); ++q)
+        for (i64 i = 0; i < m_; ++i) part[i] += dy[q * m_ + i];
+    }
+    for (i64 chunk = 0; chunk < chunks; ++chunk)
+      for (i64 i = 0; i < m_; ++i) db[i] += parts[chunk * m_ + i];
+  }
+
   i64 k_, m_;
+  bool small_;
   Buffer<float> x_, dy_;
-  PerThread<Buffer<float>> every_tile_;
+  PerThread<Buffer<float>> every_tile_, every_x_;
 };
+
+// dy [n][m] times weights [m][k] -> dx [n][k].
+inline void back_to_rows(const float* dy, i64 n, i64 m, const float* w, i64 k, float* dx) {
+  rows_product(dy, n, m, Panels<float>(Transposed{w}, k, m), nullptr, dx);
+}
 
 // A linear layer without bias, weights [m][k], on blocks of rows: forwards, and back to rows and weights.
 // k and m are multiples of the vector length.
@@ -117,7 +159,7 @@ struct LinearGradient {
   ThreadSum weight;
 
   LinearGradient(const float* w, i64 m, i64 k)
-      : m(m), k(k), forward(w, m, k), back(TransposedWeights(w, m, k).data.get(), k, m), weight(m * k) {}
+      : m(m), k(k), forward(w, m, k), back(Transposed{w}, k, m), weight(m * k) {}
 
   // x [count][k] -> out [count][m].
   void operator()(const float* x, i64 count, float* out) const { linear(x, count, forward, out); }
@@ -174,8 +216,7 @@ inline vf slope(vf s) { return s * (1.0f - s); }
 // A linear layer of rows x [n][k], weights [m][k] of any widths: dy [n][m] -> dx [n][k], dw [m][k], db [m].
 inline void affine_gradient(const float* x, i64 n, i64 k, const float* w, i64 m, const float* dy, float* dx, float* dw,
                             float* db) {
-  const TransposedWeights back(w, m, k);
-  affine(dy, n, m, back.data.get(), nullptr, k, dx);
+  back_to_rows(dy, n, m, w, k, dx);
   std::memset(dw, 0, m * k * sizeof(float));
   std::memset(db, 0, m * sizeof(float));
   WeightSum(k, m).add(x, dy, n, dw, db);
@@ -256,7 +297,6 @@ inline void wide_transition_gradient(const float* x, i64 n, const GatedWeights<f
                                      float* da, float* db, float* dout) {
   constexpr i64 ROWS = 1024;
   i64 k = p.k, hidden = p.hidden, m = p.m, most = std::min(n, ROWS);
-  const TransposedWeights a(p.a, hidden, k), b(p.b, hidden, k), out(p.project, m, hidden);
   Buffer<float> left(most * hidden), right(most * hidden), gated(most * hidden), back(most * std::max(hidden, k));
   WeightSum in_sum(k, hidden), out_sum(hidden, m);
   for (float* d : {da, db}) std::memset(d, 0, hidden * k * sizeof(float));
@@ -266,7 +306,7 @@ inline void wide_transition_gradient(const float* x, i64 n, const GatedWeights<f
     const float *rows = x + start * k, *reaching = dy + start * m;
     affine(rows, count, k, p.a, nullptr, hidden, left.get());
     affine(rows, count, k, p.b, nullptr, hidden, right.get());
-    affine(reaching, count, m, out.data.get(), nullptr, hidden, back.get());
+    back_to_rows(reaching, count, m, p.project, hidden, back.get());
 #pragma omp parallel for schedule(static)
     for (i64 i = 0; i < count; ++i) {
       i64 at = i * hidden;
@@ -275,8 +315,8 @@ inline void wide_transition_gradient(const float* x, i64 n, const GatedWeights<f
     out_sum.add(gated.get(), reaching, count, dout, nullptr);
     in_sum.add(rows, left.get(), count, da, nullptr);
     in_sum.add(rows, right.get(), count, db, nullptr);
-    affine(left.get(), count, hidden, a.data.get(), nullptr, k, dx + start * k);
-    affine(right.get(), count, hidden, b.data.get(), nullptr, k, back.get());
+    back_to_rows(left.get(), count, hidden, p.a, k, dx + start * k);
+    back_to_rows(right.get(), count, hidden, p.b, k, back.get());
     add_row(dx + start * k, back.get(), count * k);
   }
 }

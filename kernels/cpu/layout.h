@@ -48,26 +48,47 @@ void to_panel(const T* rows, i64 c, E<T>* out) {
   transpose_rows(reinterpret_cast<const E<T>*>(rows), c / PACK<T>, PANEL, c / PACK<T>, out);
 }
 
+// Weights that are there the other way round: the entry of output i and input j at data[j * n + i], of n outputs.
+struct Transposed {
+  const float* data;
+};
+
 // Weights [n][k] of a linear layer as panels of 64 outputs, optionally scaled: what `gemm` takes as b.
 template <class T>
 struct Panels {
   Buffer<E<T>> data;
   i64 n, rows, stride;
 
-  Panels(const float* weight, i64 n, i64 k, float scale = 1)
-      : data(panels(n) * packed<T>(k) * PANEL), n(n), rows(packed<T>(k)), stride(rows * PANEL) {
-    PerThread<Buffer<T>> every_block(PANEL * rows * PACK<T>);
+  // Weights are float32, or in T and unscaled.
+  template <class W>
+  Panels(const W* weight, i64 n, i64 k, float scale = 1) : Panels(n, k) {
+    i64 wide = rows * PACK<T>;
+    PerThread<Buffer<T>> every_block(PANEL * wide);
 #pragma omp parallel
     {
       Buffer<T>& block = every_block.mine();
 #pragma omp for
       for (i64 start = 0; start < n; start += PANEL) {
         i64 count = panel_rows(n, start);
-        to_rows(weight + start * k, k, count, k, block.get(), rows * PACK<T>, scale);
+        if constexpr (std::is_same_v<W, float>)
+          to_rows(weight + start * k, k, count, k, block.get(), wide, scale);
+        else
+          for (i64 i = 0; i < count; ++i) std::memcpy(block.get() + i * wide, weight + (start + i) * k, k * sizeof(T));
         transpose_rows(reinterpret_cast<const E<T>*>(block.get()), rows, count, rows, data.get() + start * rows);
       }
     }
   }
+  Panels(Transposed weight, i64 n, i64 k) : Panels(n, k) {
+    static_assert(PACK<T> == 1);
+#pragma omp parallel for collapse(2) schedule(static)
+    for (i64 start = 0; start < n; start += PANEL)
+      for (i64 j = 0; j < k; ++j)
+        std::memcpy(data.get() + start * rows + j * PANEL, weight.data + j * n + start,
+                    panel_rows(n, start) * sizeof(float));
+  }
+
+ private:
+  Panels(i64 n, i64 k) : data(panels(n) * packed<T>(k) * PANEL), n(n), rows(packed<T>(k)), stride(rows * PANEL) {}
 };
 
 // Linear layer of rows x [count][k], k even for bf16 -> out [count][n], rows out_row apart, which hold whole vectors.

@@ -69,9 +69,42 @@ void panels_product(PanelOf&& panel, i64 n, i64 k, const T* weight, const float*
     }
 }
 
+// Rows x [n][k] times weights, plus bias [m] or null -> out [n][m].
+template <class T>
+void rows_product(const float* x, i64 n, i64 k, const Panels<T>& w, const float* bias, float* out) {
+  i64 m = w.n, wide = w.rows * PACK<T>, out_row = whole_vectors(m);
+  // Few rows are shared out by their outputs too, so that each thread has some.
+  i64 at_a_time = n < 16 * OUTPUTS ? 4 * PANEL : padded(m);
+  Scratch<Buffer<T>, Buffer<float>> every(PACK<T> == 1 ? 0 : OUTPUTS * wide, out_row == m ? 0 : OUTPUTS * out_row);
+#pragma omp parallel
+  {
+    auto& [converted, made] = every.mine();
+#pragma omp for collapse(2) schedule(dynamic)
+    for (i64 start = 0; start < n; start += OUTPUTS)
+      for (i64 first = 0; first < m; first += at_a_time) {
+        i64 count = std::min(OUTPUTS, n - start), width = std::min(at_a_time, m - first);
+        const T* rows = converted.get();
+        if constexpr (PACK<T> == 1)
+          rows = x + start * k;
+        else
+          to_rows(x + start * k, k, count, k, converted.get(), wide);
+        float* to = out_row == m ? out + start * m + first : made.get();
+        gemm(count, width, w.rows, reinterpret_cast<const E<T>*>(rows), w.rows, 1,
+             w.data.get() + first / PANEL * w.stride, PANEL, w.stride, to, out_row);
+        for (i64 i = 0; i < count; ++i) {
+          float* row = out + (start + i) * m + first;
+          if (out_row != m) std::memcpy(row, made.get() + i * out_row, width * sizeof(float));
+          for (i64 c = 0; bias && c < width; ++c) row[c] += bias[first + c];
+        }
+      }
+  }
+}
+
 // x [n][k], weight [m][k], bias [m] or null -> out [n][m].
 template <class T>
 void affine(const float* x, i64 n, i64 k, const T* weight, const float* bias, i64 m, float* out) {
+  // Of rows and weights, what is less is transposed.
+  if (n >= m) return rows_product(x, n, k, Panels<T>(weight, m, k), bias, out);
   PerThread<RowPanel<T>> every_panel(x, n, k);
   PerThread<ProductScratch> every_scratch;
 #pragma omp parallel

@@ -65,12 +65,13 @@ inline void channels_to_rows(const float* data, i64 plane, i64 c, float* rows) {
     }
 }
 
-// Planes [n][width] of each hidden channel: width is whole panels, and what is beyond n is zero.
+// Planes [n][width] of each hidden channel: width is whole panels, and what is beyond n is zero. Planes are apart by a
+// size that is no power of two, since a cache keeps few addresses that differ by one.
 struct Planes {
   i64 n, width, size;
   Buffer<float> data;
 
-  Planes(i64 n_plane, i64 n) : n(n), width(padded(n)), size(n * width), data(n_plane * size) {}
+  Planes(i64 n_plane, i64 n) : n(n), width(padded(n)), size(n * width + PANEL + 16), data(n_plane * size) {}
   float* at(i64 channel, i64 row = 0, i64 column = 0) { return data.get() + channel * size + row * width + column; }
 };
 
