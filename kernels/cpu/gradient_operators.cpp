@@ -168,6 +168,22 @@ void LayerNormGradient(const Arguments& x) {
                       d[d.bias]);
 }
 
+// a and dout [..][n][c], scale [n][c] or like a -> da, dscale and dshift.
+void AdaptiveNormGradient(const Arguments& x) {
+  using in = AdaptiveNormGradientInputs;
+  int output = Following(x, in::COUNT).outputs(3);
+  adaptive_norm_gradient(x.floats(in::a), x.floats(in::scale), x.floats(in::dout), {x, in::a, in::scale},
+                         x.get<float>(output), x.get<float>(output + 1), x.get<float>(output + 2));
+}
+
+// x and dout [..][n][c], gate [n][c] or like x -> dgate and dx; what reaches the first term is dout.
+void GatedSumGradient(const Arguments& x) {
+  using in = GatedSumGradientInputs;
+  int output = Following(x, in::COUNT).outputs(2);
+  gated_sum_gradient(x.floats(in::gate), x.floats(in::x), x.floats(in::dout), {x, in::x, in::gate},
+                     x.get<float>(output), x.get<float>(output + 1));
+}
+
 // q, k, v, gate and dout [n_sample][n][n_head * d], bias [n_head][n][n] -> gradients of the first four and of the bias.
 void TokenAttentionGradient(const Arguments& x) {
   using in = TokenAttentionGradientInputs;

@@ -6,6 +6,7 @@
 
 #include "linear.h"
 #include "norm.h"
+#include "single.h"
 
 namespace PFOLD_ISA {
 
@@ -250,6 +251,56 @@ inline void layer_norm_gradient(const float* x, i64 n, i64 c, const float* w, co
   }
   weight.into(dw);
   bias.into(db);
+}
+
+// AF3 Algorithm 26, sigmoid(scale) * layer norm of a + shift: a and dout [n_sample][n][c], scale [n][c] -> da, dscale and
+// dshift of their shapes.
+inline void adaptive_norm_gradient(const float* a, const float* scale, const float* dout, const ConditionedRows& size,
+                                   float* da, float* dscale, float* dshift) {
+  i64 c = size.c;
+#pragma omp parallel for schedule(static)
+  for (i64 row = 0; row < size.n; ++row) {
+    const float* gate = scale + row * c;
+    float *to_gate = dscale + row * c, *to_shift = dshift + row * c;
+    std::memset(to_gate, 0, c * sizeof(float));
+    std::memset(to_shift, 0, c * sizeof(float));
+    for (i64 sample = 0; sample < size.n_sample; ++sample) {
+      i64 at = (sample * size.n + row) * c;
+      const RowStatistics of(a + at, c);
+      vf total{}, along{};
+      for (i64 k = 0; k < c; k += VL) {
+        vf y = (load(a + at + k) - of.mean) * of.scale, back = load(dout + at + k), g = sigmoid<float>(load(gate + k));
+        store(to_shift + k, load(to_shift + k) + back);
+        store(to_gate + k, load(to_gate + k) + back * y * slope(g));
+        total += back * g;
+        along += back * g * y;
+        store(da + at + k, back * g);
+      }
+      float mean = sum(total) / c, steep = sum(along) / c;
+      for (i64 k = 0; k < c; k += VL) {
+        vf y = (load(a + at + k) - of.mean) * of.scale;
+        store(da + at + k, (load(da + at + k) - mean - y * steep) * of.scale);
+      }
+    }
+  }
+}
+
+// Of a + sigmoid(gate) * x: x and dout [n_sample][n][c], gate [n][c] -> dgate and dx of their shapes; da is dout.
+inline void gated_sum_gradient(const float* gate, const float* x, const float* dout, const ConditionedRows& size,
+                               float* dgate, float* dx) {
+  i64 c = size.c;
+#pragma omp parallel for schedule(static)
+  for (i64 row = 0; row < size.n; ++row)
+    for (i64 k = 0; k < c; k += VL) {
+      vf g = sigmoid<float>(load(gate + row * c + k)), total{};
+      for (i64 sample = 0; sample < size.n_sample; ++sample) {
+        i64 at = (sample * size.n + row) * c + k;
+        vf back = load(dout + at);
+        total += back * load(x + at);
+        store(dx + at, back * g);
+      }
+      store(dgate + row * c + k, total * slope(g));
+    }
 }
 
 // What silu(x) * y gives back to x and y of what reaches it, d, over them; all [n], and `gated` is made anew.

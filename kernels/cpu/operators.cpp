@@ -108,12 +108,6 @@ MsaRows<T> msa_rows(const Arguments& x, i64 target, const Pairs<T>& z) {
   return {x.get<T>(In::m) + target * n_row * n * c, present(mask, n_row), n * c, c, mask};
 }
 
-// Rows of samples at input a, and of their conditioning.
-ConditionedRows conditioned_rows(const Arguments& x, int a, int conditioning) {
-  require_multiple(x.size(conditioning, 1), STEP, "the width");
-  return {x.ndims[a] == 2 ? 1 : x.size(a, 0), x.size(conditioning, 0), x.size(conditioning, 1)};
-}
-
 // Queries, keys, values and gates [n_sample][..][n_head * d]; output of that shape.
 template <class In>
 Heads heads(const Arguments& x, i64 n_head) {
@@ -291,17 +285,17 @@ void LayerNorm(const Arguments& x) {
              x.get<float>(following.outputs(1)));
 }
 
-// a [..][n][c], scale and shift [n][c] -> like a.
+// a [..][n][c], scale and shift [n][c] or like a -> like a.
 void AdaptiveNorm(const Arguments& x) {
   using in = AdaptiveNormInputs;
-  adaptive_norm(x.floats(in::a), x.floats(in::scale), x.floats(in::shift), conditioned_rows(x, in::a, in::scale),
+  adaptive_norm(x.floats(in::a), x.floats(in::scale), x.floats(in::shift), {x, in::a, in::scale},
                 x.get<float>(Following(x, in::COUNT).outputs(1)));
 }
 
-// a and x [..][n][c], gate [n][c] -> like a.
+// a and x [..][n][c], gate [n][c] or like a -> like a.
 void GatedSum(const Arguments& x) {
   using in = GatedSumInputs;
-  gated_sum(x.floats(in::a), x.floats(in::gate), x.floats(in::x), conditioned_rows(x, in::a, in::gate),
+  gated_sum(x.floats(in::a), x.floats(in::gate), x.floats(in::x), {x, in::a, in::gate},
             x.get<float>(Following(x, in::COUNT).outputs(1)));
 }
 

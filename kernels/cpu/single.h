@@ -1,6 +1,7 @@
 // Layer norm, adaptive layer norm and gated sum of rows of singles and atoms, in float32.
 #pragma once
 
+#include "arguments.h"
 #include "norm.h"
 
 namespace PFOLD_ISA {
@@ -14,9 +15,15 @@ inline void layer_norm(const float* x, const float* weight, const float* bias, i
   }
 }
 
-// Rows of samples, and their conditioning, which is the same for all of them.
+// Rows of samples, and their conditioning, which is the same for all of them; of samples that have their own, all rows
+// are one sample's.
 struct ConditionedRows {
   i64 n_sample, n, c;
+
+  ConditionedRows(const Arguments& x, int a, int conditioning)
+      : n_sample(x.rows(a) / x.rows(conditioning)), n(x.rows(conditioning)), c(x.size(conditioning, -1)) {
+    require_multiple(c, STEP, "the width");
+  }
 };
 
 // AF3 Algorithm 26: sigmoid(scale) * layer norm of a + shift.  a [n_sample][n][c], scale and shift [n][c].

@@ -23,7 +23,6 @@ confidence_pairs = reference.confidence_pairs
 diffusion_pairs = reference.diffusion_pairs
 pair_weighted_averaging = reference.pair_weighted_averaging
 relative_position_encoding = reference.relative_position_encoding
-adaptive_norm, gated_sum = reference.adaptive_norm, reference.gated_sum
 finish_updates, identity = reference.finish_updates, cpu.identity
 
 
@@ -188,6 +187,33 @@ _gated_transition = operator(
 def gated_transition(x: Tensor, weight_a: Tensor, weight_b: Tensor, weight_out: Tensor) -> Tensor:
     """See `pfold.kernels`."""
     return _gated_transition(x, weight_a, weight_b, weight_out)
+
+
+_adaptive_norm_gradient = _gradient("AdaptiveNorm", "a scale dout", "", (0, 1, 1))
+_gated_sum_gradient = _gradient("GatedSum", "gate x dout", "", (0, 1))
+
+
+def _adaptive_norm_bprop(a: Tensor, scale: Tensor, shift: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor, ...]:
+    return _adaptive_norm_gradient(a, scale, dout)
+
+
+def _gated_sum_bprop(a: Tensor, gate: Tensor, x: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor, ...]:
+    dgate, dx = _gated_sum_gradient(gate, x, dout)
+    return dout, dgate, dx
+
+
+_adaptive_norm = operator("AdaptiveNorm", "a scale shift", "", cpu.first, cpu.first, _adaptive_norm_bprop)
+_gated_sum = operator("GatedSum", "a gate x", "", cpu.first, cpu.first, _gated_sum_bprop)
+
+
+def adaptive_norm(a: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """AF3 Algorithm 26; see `pfold.kernels`."""
+    return _adaptive_norm(a, scale, shift)
+
+
+def gated_sum(a: Tensor, gate: Tensor, x: Tensor) -> Tensor:
+    """See `pfold.kernels`."""
+    return _gated_sum(a, gate, x)
 
 
 _token_gradient = _gradient("TokenAttention", "q k v gate bias dout", "", (0, 1, 2, 3, 4))

@@ -53,9 +53,13 @@ def token_attention(p: Params, h: Tensor, bias: Tensor, mask: Tensor, block: int
 
     h [..., N, c]; bias [n_block * H, N, N] of all blocks of a stack, of which `block` is read; mask [N] -> [..., N, c].
     """
+    return linear(p, "linear_o", attention_heads(p, h, bias, mask, block, n_block))
+
+
+def attention_heads(p: Params, h: Tensor, bias: Tensor, mask: Tensor, block: int, n_block: int) -> Tensor:
+    """The gated heads of `token_attention`, side by side, AF3 Algorithm 24, lines 5-11."""
     q, k, v = linear(p, "linear_q", h), linear(p, "linear_k", h), linear(p, "linear_v", h)
-    o = kernels.token_attention(q, k, v, linear(p, "linear_g", h), bias, mask, block, n_block)
-    return linear(p, "linear_o", o)
+    return kernels.token_attention(q, k, v, linear(p, "linear_g", h), bias, mask, block, n_block)
 
 
 def pairformer_block(

@@ -17,8 +17,8 @@ from pfold.inference.graphs import as_input, to_device
 from pfold.training import labels, losses, segments
 from pfold.training.dropout import DropoutMasks
 from pfold.training.labels import Truth
-from pfold.training.names import BlockNames, SegmentNames
-from pfold.training.parameters import NOTHING, Gradients, Names, Parameters
+from pfold.training.names import BlockNames, DiffusionBlockNames, SegmentNames
+from pfold.training.parameters import NOTHING, Gradients, Parameters
 from pfold.training.tape import Tape, Variable
 from pfold.weights.layout import N_ATOM_SLOT
 from pfold.weights.published import ModelSettings
@@ -129,12 +129,17 @@ class TrainingPass:
         (s,) = tape.run(segments.update_single, p.single, self.mask, s, z)
         return s, z
 
-    def _diffusion_block(self, p: Names, a: Variable, s: Variable, bias: Variable) -> Variable:
-        """A block as one segment, or as two."""
+    def _diffusion_block(self, p: DiffusionBlockNames, a: Variable, s: Variable, bias: Variable) -> Variable:
+        """A block as one segment, or as several, so that no gate computes anew what it lets through."""
+        run, c = self.tape.run, self.mask
         if self.recompute == "block":
-            return self.tape.run(segments.diffusion_block, p, self.mask, a, s, bias)[0]
-        (a,) = self.tape.run(segments.diffusion_attention, p["attention_pair_bias"], self.mask, a, s, bias)
-        return self.tape.run(segments.diffusion_transition, p["conditioned_transition_block"], self.mask, a, s)[0]
+            return run(segments.diffusion_block, p.whole, c, a, s, bias)[0]
+        (h,) = run(segments.adaptive_norm, p.attention_norm, c, a, s)
+        (heads,) = run(segments.attention_heads, p.heads, c, h, bias)
+        (a,) = run(segments.add_attention, p.add_attention, c, a, s, heads)
+        (h,) = run(segments.adaptive_norm, p.transition_norm, c, a, s)
+        (update,) = run(segments.gated_transition, p.transition, c, h)
+        return run(segments.add_transition, p.add_transition, c, a, s, update)[0]
 
     def _templates(self) -> list[Any]:
         """Constants of each template."""

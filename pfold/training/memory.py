@@ -24,6 +24,8 @@ SEGMENT_PAIRS = 33
 OTHER_PAIRS = 4
 # Updates of the pairs in a block.
 UPDATES = 5
+# Pieces of a block of the diffusion transformer.
+DIFFUSION_PIECES = 6
 # Measured copies of atoms as wide as tokens, of the noisy copies that are denoised together.
 ATOM_COPIES = 11
 # Scores of triangle attentions that plain MindSpore holds for its derivative: of a block with two, and of one alone.
@@ -61,7 +63,7 @@ def predicted_peak(
     n_block = model.n_msa_block + model.n_pairformer_block + model.n_confidence_block + model.n_template_block
     kept_pairs = z * (n_block * (UPDATES if recompute == "update" else 1) + OTHER_PAIRS)
     tokens = crop.n_copy * crop.n_token * (model.c_token + model.c_token_input) * 4.0
-    kept_tokens = tokens * model.n_diffusion_block * (2 if recompute == "update" else 1)
+    kept_tokens = tokens * model.n_diffusion_block * (DIFFUSION_PIECES if recompute == "update" else 1)
     rows = padded_rows(min(crop.n_msa, model.max_msa_rows)) * crop.n_token * model.c_m * 4.0
     atoms = crop.n_copy_at_once * MIN_ATOMS_PER_TOKEN * crop.n_token * model.c_token * 4.0 * ATOM_COPIES
     scores = 0.0 if fused else SCORES[recompute] * N_TRIANGLE_HEAD * pairs * crop.n_token * 4

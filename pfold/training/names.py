@@ -18,6 +18,19 @@ class BlockNames:
     single: Names
 
 
+@dataclass(frozen=True, eq=False)
+class DiffusionBlockNames:
+    """Of a block of the diffusion transformer: all names, and those of its pieces in their order."""
+
+    whole: Names
+    attention_norm: Names
+    heads: Names
+    add_attention: Names
+    transition_norm: Names
+    transition: Names
+    add_transition: Names
+
+
 class SegmentNames:
     """The checkpoint names that each segment takes, as trees."""
 
@@ -50,7 +63,9 @@ class SegmentNames:
         pair_bias = r"attention_pair_bias\.(layernorm_z|linear_nobias_z)\."
         blocks = f"{diffusion}diffusion_transformer.blocks."
         self.biases = self._blocks(blocks, settings.n_diffusion_block, pair_bias)
-        self.diffusion_blocks = self._blocks(blocks, settings.n_diffusion_block, f"(?!{pair_bias})")
+        self.diffusion_blocks = [
+            self._diffusion_block(f"{blocks}{i}.", pair_bias) for i in range(settings.n_diffusion_block)
+        ]
         atom_bias = r"atom_transformer\.diffusion_transformer\.blocks\.\d+\." + pair_bias
         own = r"(layernorm_s|linear_no_bias_(ref_pos|ref_charge|f|d|invd|v|s|cl|cm)|small_mlp)\."
         self.prepare_atoms = self._tree(
@@ -86,6 +101,18 @@ class SegmentNames:
 
     def _blocks(self, prefix: str, count: int, pattern: str = "") -> list[Names]:
         return [self._tree(f"{prefix}{i}.", pattern) for i in range(count)]
+
+    def _diffusion_block(self, prefix: str, pair_bias: str) -> DiffusionBlockNames:
+        attention, transition = f"{prefix}attention_pair_bias.", f"{prefix}conditioned_transition_block."
+        return DiffusionBlockNames(
+            self._tree(prefix, f"(?!{pair_bias})"),
+            self._tree(f"{attention}layernorm_a.", ""),
+            self._tree(f"{attention}attention.", r"linear_[qkvg]\."),
+            self._tree(attention, r"linear_a_last\.|attention\.linear_o\."),
+            self._tree(f"{transition}adaln.", ""),
+            self._tree(transition, "linear_nobias_"),
+            self._tree(transition, r"linear_s\."),
+        )
 
     def _pairformer(self, prefix: str, count: int) -> list[BlockNames]:
         blocks = self._blocks(prefix, count)

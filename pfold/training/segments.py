@@ -13,7 +13,7 @@ from pfold.model import (
     template_embedder,
 )
 from pfold.model.atom_attention import ATOM_BLOCKS, atom_attention_decoder
-from pfold.model.primitives import Params, conditioned_transition, layer_norm, linear
+from pfold.model.primitives import Params, adaptive_layer_norm, layer_norm, linear
 from pfold.training import losses
 from pfold.training.tape import Segment
 
@@ -132,14 +132,30 @@ def _diffusion_block(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
     return (diffusion.diffusion_block(p, a, s, bias, c["token_mask"], 0, 1),)
 
 
-def _diffusion_attention(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
-    a, s, bias = x
-    return (diffusion.diffusion_attention(p, a, s, bias, c["token_mask"], 0, 1),)
-
-
-def _diffusion_transition(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+def _adaptive_norm(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
     a, s = x
-    return (conditioned_transition(p, a, s),)
+    return (adaptive_layer_norm(p, a, s),)
+
+
+def _attention_heads(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    h, bias = x
+    return (pairformer.attention_heads(p, h, bias, c["token_mask"], 0, 1),)
+
+
+def _add_attention(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    a, s, heads = x
+    return (kernels.gated_sum(a, linear(p, "linear_a_last", s), linear(p["attention"], "linear_o", heads)),)
+
+
+def _gated_transition(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    h = x[0]
+    a, b = p["linear_nobias_a1.weight"], p["linear_nobias_a2.weight"]
+    return (kernels.gated_transition(h, a, b, p["linear_nobias_b.weight"]),)
+
+
+def _add_transition(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    a, s, update = x
+    return (kernels.gated_sum(a, linear(p, "linear_s", s), update),)
 
 
 def _norm_tokens(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
@@ -202,8 +218,12 @@ embed_noisy = Segment(_embed_noisy)
 add_conditioning = Segment(_add_conditioning)
 norm_tokens = Segment(_norm_tokens)
 diffusion_block = Segment(_diffusion_block)
-diffusion_attention = Segment(_diffusion_attention)
-diffusion_transition = Segment(_diffusion_transition)
+# The same in pieces: the attention in three, and the transition in three of which the first is the attention's.
+adaptive_norm = Segment(_adaptive_norm)
+attention_heads = Segment(_attention_heads)
+add_attention = Segment(_add_attention)
+gated_transition = Segment(_gated_transition)
+add_transition = Segment(_add_transition)
 denoised = Segment(_denoised)
 coordinates = Segment(_coordinates)
 embed_sample = Segment(_embed_sample)

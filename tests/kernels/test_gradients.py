@@ -90,6 +90,14 @@ def layer_norm(p, x, c):
     return kernels.layer_norm(x[0], x[1], x[2])
 
 
+def adaptive(p, x, c):
+    return kernels.adaptive_norm(x[0], x[1], x[2])
+
+
+def gated_sum(p, x, c):
+    return kernels.gated_sum(x[0], x[1], x[2])
+
+
 def gated(p, x, c):
     return kernels.gated_transition(x[0], x[1], x[2], x[3])
 
@@ -171,7 +179,14 @@ CASES = {
         mask(0) | {"rows": np.arange(N, dtype=np.int32)},
         (N, N, 24),
     ),
+    "affine_many": (affine, {}, (normal(4500, 3), normal(16, 3), normal(16)), {"m": normal(1)}, (4500, 16)),
+    "affine_odd": (affine, {}, (normal(300, 20), normal(13, 20), normal(13)), {"m": normal(1)}, (300, 13)),
     "layer_norm": (layer_norm, {}, (normal(70, 33), normal(33), normal(33)), {"mask": normal(1)}, (70, 33)),
+    # Conditioning that all samples share, and samples' own.
+    "adaptive": (adaptive, {}, (normal(3, 70, 48), normal(70, 48), normal(70, 48)), {"m": normal(1)}, (3, 70, 48)),
+    "adaptive_own": (adaptive, {}, tuple(normal(3, 70, 48) for _ in range(3)), {"m": normal(1)}, (3, 70, 48)),
+    "gated_sum": (gated_sum, {}, (normal(3, 70, 48), normal(70, 48), normal(3, 70, 48)), {"m": normal(1)}, (3, 70, 48)),
+    "gated_sum_own": (gated_sum, {}, tuple(normal(3, 70, 48) for _ in range(3)), {"m": normal(1)}, (3, 70, 48)),
     "gated": (gated, {}, (normal(70, 32), normal(48, 32), normal(48, 32), normal(16, 48)), {"m": normal(1)}, (70, 16)),
     "gated_long": (
         gated,
