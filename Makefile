@@ -22,7 +22,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 setup: $(READY)
 
 # The operators are compiled beside pip, which uses one core. Python files are compiled when they are first imported: a
-# fifth of them ever is.
+# third of them ever is.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v in ((3, 11), (3, 12)) or sys.exit("pfold needs Python 3.11 or 3.12, but $(PYTHON) is %d.%d; run: make PYTHON=/path/to/python3.12" % v)'
 	@echo "setting up $(VENV) (MindSpore alone is 2.5 GB unpacked; this takes a few minutes)"
