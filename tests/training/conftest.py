@@ -12,6 +12,8 @@ from pfold.weights.published import model_settings
 from pfold.weights.untrained import untrained_weights
 from tests.conftest import SHARED
 
+DATA = Path(__file__).parents[1] / "data"
+
 
 @dataclass(frozen=True)
 class TrainingGolden:
@@ -54,7 +56,8 @@ class TrainingGolden:
 
 
 def training_golden(case: str) -> TrainingGolden:
-    (path,) = (SHARED / "goldens").glob(f"training_{case}.*.npz")
+    """A recorded step of the shared folder, or of the tests' own data."""
+    (path,) = [p for folder in (SHARED / "goldens", DATA) for p in folder.glob(f"training_{case}.*.npz")]
     return TrainingGolden(dict(np.load(path)))
 
 

@@ -14,17 +14,19 @@ from pfold.training.parameters import Gradients, Parameters
 from pfold.weights.published import model_settings
 from tests.training.conftest import training_golden
 
-pytestmark = pytest.mark.shared
+shared = pytest.mark.shared
 
 LOSS_TOLERANCE, GRADIENT_TOLERANCE = 1e-4, 1e-3
 # The reference measures some distances by products of coordinates 80 Å from the origin (torch.cdist), wrong by up to
 # 0.06 Å, where the same golden with exact distances agrees to 1e-6: labels change their bins, and inputs.
-INEXACT_LOSSES = {"monomer": {"pde_loss": 3e-4}, "complex": {"plddt_loss": 7e-4}}
+INEXACT_LOSSES = {"monomer": {"pde_loss": 3e-4}, "complex": {"plddt_loss": 7e-4}, "template": {}}
 # Gradients that are zero but for rounding: softmax does not see a bias that all keys share.
-_VANISHING = "attention_pair_bias.layernorm_z.bias"
+_VANISHING = "attention_pair_bias.layernorm_z.bias", "msa_pair_weighted_averaging.layernorm_z.bias"
 
 
-@pytest.fixture(scope="module", params=["monomer", "complex"])
+@pytest.fixture(
+    scope="module", params=[pytest.param("monomer", marks=shared), pytest.param("complex", marks=shared), "template"]
+)
 def case(request):
     golden = training_golden(request.param)
     return request.param, golden, golden.step()
@@ -65,6 +67,7 @@ def test_gradients(case):
     assert len(beyond) < 40
 
 
+@shared
 def test_the_place_of_the_truth_changes_nothing(monomer):
     """The published port rounds coordinates before it subtracts them, and its labels change with the place."""
     a = monomer.arguments()
@@ -74,6 +77,7 @@ def test_the_place_of_the_truth_changes_nothing(monomer):
         assert there["losses"][name] == pytest.approx(value, rel=1e-5), name
 
 
+@shared
 def test_every_weight_counts(monomer):
     """The published port has no weights for PAE and bonds, whatever its configuration says."""
     heavy = {"pae_loss": 1.0, "bond_loss": 8.0}
@@ -87,6 +91,7 @@ def test_every_weight_counts(monomer):
         assert np.abs(other["gradients"][name] - out["gradients"][name]).max() > 0
 
 
+@shared
 def test_no_confidence_is_learned_from_a_poor_resolution(monomer):
     out = monomer.step(labels=monomer.arguments()["labels"] | {"resolution": 9.0})
     for name, gradient in out["gradients"].items():
@@ -94,11 +99,13 @@ def test_no_confidence_is_learned_from_a_poor_resolution(monomer):
             assert not gradient.any(), name
 
 
+@shared
 def test_an_unknown_loss_is_refused(monomer):
     with pytest.raises(ValueError, match="unknown losses: plddt; there are smooth_lddt_loss"):
         monomer.step(loss_weights={"plddt": 1.0})
 
 
+@shared
 def test_a_diffusion_batch_in_parts_gives_the_same(monomer):
     a, settings = monomer.arguments(), model_settings(monomer.model)
     parameters, f, truth = Parameters(settings, a["weights"]), Features(a["features"]), Truth.of(a["labels"])
@@ -119,6 +126,7 @@ def test_a_diffusion_batch_in_parts_gives_the_same(monomer):
     assert np.linalg.norm(whole - sums) < 1e-5 * np.linalg.norm(whole)
 
 
+@shared
 def test_what_is_computed_anew_changes_nothing(monomer):
     """Updates whose inputs are kept have the gradients of blocks whose inputs are, with dropout too."""
     a, settings = monomer.arguments(), model_settings(monomer.model)
@@ -165,6 +173,7 @@ def test_dropout_leaves_out_whole_rows_of_an_update_and_keeps_its_mean():
     assert all(np.array_equal(mask, again[name]) for name, mask in first.items())
 
 
+@shared
 def test_a_step_with_dropout_is_another_and_the_same_for_the_same_masks(monomer):
     a, settings = monomer.arguments(), model_settings(monomer.model)
     parameters, f, truth = Parameters(settings, a["weights"]), Features(a["features"]), Truth.of(a["labels"])
