@@ -53,7 +53,7 @@ check: $(READY)
 	$(BIN)/snakemake --lint
 
 unit: $(READY)
-	$(BIN)/pytest --ignore tests/cluster --ignore tests/resume --ignore tests/training
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --ignore tests/cluster --ignore tests/resume --ignore tests/training
 
 # The quick half of the suite on the other Python, where it is installed; no fold, no workflow.
 test-other-python: $(READY)

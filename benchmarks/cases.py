@@ -1,4 +1,4 @@
-"""Every fused operator at the sizes of a fold: what `operators.py` times."""
+"""Every fused operator of pairs and MSA rows at the sizes of a fold: what `operators.py` times."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,18 +11,22 @@ from parameters import Random
 
 from pfold import kernels
 
-C_Z, C_M, C_HIDDEN, C_ATOM, C_ATOM_PAIR, C_TOKEN = 128, 64, 32, 128, 16, 768
+C_Z, C_M, C_HIDDEN, C_ATOM_PAIR = 128, 64, 32, 16
 N_HEAD, N_BIN = 16, 64
 
 
 @dataclass(frozen=True)
 class Case:
-    """One operator at one size: what it computes (FLOP of its matrix products) and moves (bytes, at least)."""
+    """One operator at one size: what it computes (FLOP of its matrix products) and moves (bytes, at least).
+
+    calls: how often a step of protenix_base's diffusion module runs it; 0 for what is no part of a step.
+    """
 
     name: str
     flop: float
     moved: float
     run: Callable[[], Any]
+    calls: int = 0
 
 
 def pair_cases(w: Random, n: int, dtype: Any) -> Iterator[Case]:
@@ -120,46 +124,6 @@ def diffusion_pairs(p: Any, z: Tensor, mask: Tensor, f: Any) -> Tensor:
     return kernels.diffusion_pairs(p["p"], p["encoder"], p["blocks"], z, mask, f)[0]
 
 
-def row_cases(w: Random, n: int, n_sample: int, dtype: Any) -> Iterator[Case]:
-    """Linear layers and transitions of tokens in float32 with weights of a dtype."""
-    rows, x = float(n_sample * n), w.tensor(n_sample, n, C_TOKEN)
-    width = 2 if dtype == ms.bfloat16 else 4
-    wide = 2 * C_TOKEN
-    shapes = {"square": (C_TOKEN, C_TOKEN), "a": (wide, C_TOKEN), "b": (wide, C_TOKEN), "out": (C_TOKEN, wide)}
-    layers = {name: w.layer(*shape).astype(dtype) for name, shape in shapes.items()}
-    moved = 4 * 2 * rows * C_TOKEN + width * C_TOKEN**2
-    yield Case("linear layer of tokens", rows * 2 * C_TOKEN**2, moved, bind(kernels.affine, x, layers["square"]))
-    operator = bind(kernels.gated_transition, x, layers["a"], layers["b"], layers["out"])
-    moved = 4 * 2 * rows * C_TOKEN + width * 6 * C_TOKEN**2
-    yield Case("transition of tokens", rows * 2 * 6 * C_TOKEN**2, moved, operator)
-
-
-def diffusion_cases(w: Random, n: int, n_sample: int) -> Iterator[Case]:
-    """Attention, norms and gates of the diffusion module; always float32."""
-    n_head, n_atom = N_HEAD, 8 * n // 32 * 32
-    rows = [w.tensor(n_sample, n, C_TOKEN) for _ in range(4)]
-    bias, mask = w.tensor(n_head, n, n), Tensor(np.ones(n, np.float32))
-    moved = 4.0 * (5 * n_sample * n * C_TOKEN + n_head * n * n)
-    operator = bind(kernels.token_attention, *rows, bias, mask, 0, 1)
-    yield Case("attention of tokens", 4.0 * n_sample * n * n * C_TOKEN, moved, operator)
-    atoms = [w.tensor(n_sample, n_atom, C_ATOM) for _ in range(4)]
-    keys = np.clip(np.arange(n_atom // 32)[:, None] * 32 - 48 + np.arange(128), 0, n_atom - 1).astype(np.int32)
-    window_bias = w.tensor(n_atom // 32, 4, 32, 128)
-    operator = bind(kernels.window_attention, *atoms, Tensor(keys), window_bias)
-    flop = 4.0 * n_sample * n_atom * 128 * C_ATOM
-    yield Case("attention in windows of atoms", flop, 4.0 * n_atom * (5 * n_sample * C_ATOM + 512), operator)
-    a, scale = w.tensor(n_sample, n, C_TOKEN), w.tensor(n, C_TOKEN)
-    operator = bind(kernels.adaptive_norm, a, scale, scale)
-    yield Case("adaptive layer norm", 0, 4.0 * (2 * n_sample + 2) * n * C_TOKEN, operator)
-    yield Case("gated sum", 0, 4.0 * (3 * n_sample + 1) * n * C_TOKEN, bind(kernels.gated_sum, a, scale, a))
-    yield Case("layer norm", 0, 4.0 * 2 * n_sample * n * C_TOKEN, bind(layer_norm, w.norm("norm", C_TOKEN), a))
-
-
-def layer_norm(p: Any, x: Tensor) -> Tensor:
-    """The operator with its weights bound."""
-    return kernels.layer_norm(x, p["norm.weight"], p["norm.bias"])
-
-
 def bind(operator: Callable[..., Any], *inputs: Any) -> Callable[[], Any]:
     """The call of an operator that waits for its end.
 
@@ -176,12 +140,9 @@ def bind(operator: Callable[..., Any], *inputs: Any) -> Callable[[], Any]:
     return lambda: graph(*arguments).asnumpy()
 
 
-def all_cases(n: int, n_msa: int, n_sample: int, dtype: str) -> Iterator[Case]:
-    """Those of a dtype, the five of a pair block first; those that are float32 in any case come with float32."""
+def trunk_cases(n: int, n_msa: int, dtype: str) -> Iterator[Case]:
+    """Those of pairs and MSA rows, the five of a pair block first."""
     w, kind = Random(), ms.bfloat16 if dtype == "bfloat16" else ms.float32
     yield from pair_cases(w, n, kind)
     yield from msa_cases(w, n, n_msa, kind)
     yield from edge_cases(w, n, kind)
-    yield from row_cases(w, n, n_sample, kind)
-    if dtype == "float32":
-        yield from diffusion_cases(w, n, n_sample)

@@ -1,20 +1,24 @@
 """Speed of each fused operator against the machine's own limits.
 
-Usage: python benchmarks/operators.py [--tokens 245] [--rows 703] [--dtype float32 bfloat16] [--repeat 3]
+Usage: python benchmarks/operators.py [--tokens 245] [--rows 703] [--atoms 2529] [--samples 1 5 25]
+           [--dtype float32 bfloat16] [--repeat 3]
+
+Operators of a diffusion step come for each number of samples, with what a step of protenix_base spends in them.
 """
 
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from cases import all_cases
+from cases import Case, trunk_cases
+from diffusion_cases import diffusion_cases
 
 from pfold import kernels
 
 MATRIX_SIZE = 2048
-N_SAMPLE = 5
 
 
 def median_seconds(run: Callable[[], Any], repeat: int) -> float:
@@ -46,38 +50,52 @@ def backend() -> str:
     return f"fused operators for {instruction_set()}"
 
 
-def table(tokens: int, rows: int, dtypes: list[str], repeat: int) -> str:
-    """The table of operators, in Markdown."""
+def tables(options: argparse.Namespace) -> str:
+    """The operators of the trunk, and those of a diffusion step, in Markdown."""
     flops, copied = machine_limits()
     lines = [
         f"Limits measured by numpy: {flops / 1e9:.0f} GFLOP/s (float32 product), {copied / 1e9:.0f} GB/s (copy).",
-        f"N_token {tokens}, {rows} MSA rows, {N_SAMPLE} samples; {backend()}; median of {repeat}.",
+        f"N_token {options.tokens}, {options.rows} MSA rows, {options.atoms} atoms; {backend()}; "
+        f"median of {options.repeat}.",
         "",
-        "| operator | dtype | ms | GFLOP/s | of the float32 limit | GB/s |",
-        "|---|---|---|---|---|---|",
+        "| operator | dtype | ms | GFLOP/s | of the float32 limit | GB/s | ms a step |",
+        "|---|---|---|---|---|---|---|",
     ]
-    for dtype in dtypes:
-        pair_block = [0.0, 0.0]
-        for i, case in enumerate(all_cases(tokens, rows, N_SAMPLE, dtype)):
-            seconds = median_seconds(case.run, repeat)
-            if i < 5:
-                pair_block = [pair_block[0] + seconds, pair_block[1] + case.flop]
-            lines.append(_row(case.name, dtype, seconds, case.flop, case.moved, flops))
-            if i == 4:
-                lines.append(_row("**pair block**", dtype, *pair_block, 0, flops))
+    for dtype in options.dtype:
+        block: list[tuple[Case, float]] = []
+        for case in trunk_cases(options.tokens, options.rows, dtype):
+            block.append((case, median_seconds(case.run, options.repeat)))
+            lines.append(_row(*block[-1], dtype, flops))
+            if len(block) == 5:
+                lines.append(_sum("pair block", block, dtype, flops))
+        for n_sample in options.samples:
+            step = []
+            for case in diffusion_cases(options.tokens, options.atoms, n_sample, dtype):
+                step.append((case, median_seconds(case.run, options.repeat)))
+                lines.append(_row(*step[-1], dtype, flops))
+            calls = [(replace(case, flop=case.calls * case.flop), case.calls * seconds) for case, seconds in step]
+            lines.append(_sum(f"diffusion step, {n_sample} samples", calls, dtype, flops))
     return "\n".join(lines)
 
 
-def _row(name: str, dtype: str, seconds: float, flop: float, moved: float, limit: float) -> str:
-    rate = f"{flop / seconds / 1e9:.0f} | {flop / seconds / limit:.0%}" if flop else "- | -"
-    return f"| {name} | {dtype} | {seconds * 1e3:.1f} | {rate} | {f'{moved / seconds / 1e9:.1f}' if moved else '-'} |"
+def _sum(name: str, cases: list[tuple[Case, float]], dtype: str, limit: float) -> str:
+    whole = Case(f"**{name}**", sum(case.flop for case, _ in cases), 0, lambda: None)
+    return _row(whole, sum(seconds for _, seconds in cases), dtype, limit)
+
+
+def _row(case: Case, seconds: float, dtype: str, limit: float) -> str:
+    rate = f"{case.flop / seconds / 1e9:.0f} | {case.flop / seconds / limit:.0%}" if case.flop else "- | -"
+    moved = f"{case.moved / seconds / 1e9:.1f}" if case.moved else "-"
+    step = f"{case.calls * seconds * 1e3:.0f}" if case.calls else "-"
+    return f"| {case.name} | {dtype} | {seconds * 1e3:.2f} | {rate} | {moved} | {step} |"
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokens", type=int, default=245)
     parser.add_argument("--rows", type=int, default=703)
+    parser.add_argument("--atoms", type=int, default=2529)
+    parser.add_argument("--samples", type=int, nargs="+", default=[5])
     parser.add_argument("--dtype", nargs="+", default=["float32", "bfloat16"])
     parser.add_argument("--repeat", type=int, default=3)
-    options = parser.parse_args()
-    print(table(options.tokens, options.rows, options.dtype, options.repeat))
+    print(tables(parser.parse_args()))
