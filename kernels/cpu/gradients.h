@@ -128,13 +128,13 @@ class WeightSum {
   }
 
   void add_to_bias(const float* dy, i64 n, float* db) {
-    i64 chunks = (n + CHUNK - 1) / CHUNK;
+    i64 chunks = (n + ROWS - 1) / ROWS;
     Buffer<float> parts(chunks * m_);
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(static)
     for (i64 chunk = 0; chunk < chunks; ++chunk) {
       float* part = parts.get() + chunk * m_;
       std::memset(part, 0, m_ * sizeof(float));
-      for (i64 q = chunk * CHUNK; q < std::min(n, (chunk + 1) * CHUNK); ++q)
+      for (i64 q = chunk * ROWS; q < std::min(n, (chunk + 1) * ROWS); ++q)
         for (i64 i = 0; i < m_; ++i) part[i] += dy[q * m_ + i];
     }
     for (i64 chunk = 0; chunk < chunks; ++chunk)

@@ -18,7 +18,7 @@ from pfold.model.atom_attention import (
     embed_atoms,
     encode_atoms,
 )
-from pfold.model.pairformer import token_attention
+from pfold.model.pairformer import attention_heads
 from pfold.model.primitives import (
     Params,
     adaptive_layer_norm,
@@ -100,8 +100,12 @@ def diffusion_attention(
 ) -> Tensor:
     """a with its attention, AF3 Algorithm 23, line 2; see `diffusion_block`."""
     h = adaptive_layer_norm(p["layernorm_a"], a, s)
-    o = token_attention(p["attention"], h, biases, mask, block, n_block)
-    return kernels.gated_sum(a, linear(p, "linear_a_last", s), o)
+    return add_attention(p, a, s, attention_heads(p["attention"], h, biases, mask, block, n_block))
+
+
+def add_attention(p: Params, a: Tensor, s: Tensor, heads: Tensor) -> Tensor:
+    """a with the output of attention heads, gated by s, AF3 Algorithm 24, lines 12-14."""
+    return kernels.gated_sum(a, linear(p, "linear_a_last", s), linear(p["attention"], "linear_o", heads))
 
 
 def embed_noisy_atoms(encoder: Params, f: Params, c: Tensor, biases: list[Tensor], r: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from pfold.kernels.tensors import Params, expand, merge_heads, outer_sum, split_
 __all__ = [
     "Params",
     "adaptive_layer_norm",
+    "add_transition",
     "conditioned_transition",
     "expand",
     "layer_norm",
@@ -16,6 +17,7 @@ __all__ = [
     "outer_sum",
     "split_heads",
     "transition",
+    "transition_update",
 ]
 
 
@@ -47,7 +49,15 @@ def adaptive_layer_norm(p: Params, a: Tensor, s: Tensor) -> Tensor:
 
 def conditioned_transition(p: Params, a: Tensor, s: Tensor) -> Tensor:
     """Conditioned transition block, AF3 Algorithm 25, added to a.  a [..., N, c_a], s [N, c_s] -> [..., N, c_a]."""
-    h = adaptive_layer_norm(p["adaln"], a, s)
-    w1, w2 = p["linear_nobias_a1.weight"], p["linear_nobias_a2.weight"]
-    h = kernels.gated_transition(h, w1, w2, p["linear_nobias_b.weight"])
-    return kernels.gated_sum(a, linear(p, "linear_s", s), h)
+    return add_transition(p, a, s, transition_update(p, adaptive_layer_norm(p["adaln"], a, s)))
+
+
+def transition_update(p: Params, h: Tensor) -> Tensor:
+    """What a conditioned transition makes of normalised tokens, AF3 Algorithm 25, line 2.  h [..., c] -> [..., c]."""
+    a, b = p["linear_nobias_a1.weight"], p["linear_nobias_a2.weight"]
+    return kernels.gated_transition(h, a, b, p["linear_nobias_b.weight"])
+
+
+def add_transition(p: Params, a: Tensor, s: Tensor, update: Tensor) -> Tensor:
+    """a with the update of a conditioned transition, gated by s, AF3 Algorithm 25, line 3."""
+    return kernels.gated_sum(a, linear(p, "linear_s", s), update)

@@ -138,7 +138,7 @@ class TrainingPass:
         (heads,) = run(segments.attention_heads, p.heads, c, h, bias)
         (a,) = run(segments.add_attention, p.add_attention, c, a, s, heads)
         (h,) = run(segments.adaptive_norm, p.transition_norm, c, a, s)
-        (update,) = run(segments.gated_transition, p.transition, c, h)
+        (update,) = run(segments.transition_update, p.transition, c, h)
         return run(segments.add_transition, p.add_transition, c, a, s, update)[0]
 
     def _templates(self) -> list[Any]:

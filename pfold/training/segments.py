@@ -10,6 +10,7 @@ from pfold.model import (
     heads,
     msa_module,
     pairformer,
+    primitives,
     template_embedder,
 )
 from pfold.model.atom_attention import ATOM_BLOCKS, atom_attention_decoder
@@ -144,18 +145,16 @@ def _attention_heads(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
 
 def _add_attention(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
     a, s, heads = x
-    return (kernels.gated_sum(a, linear(p, "linear_a_last", s), linear(p["attention"], "linear_o", heads)),)
+    return (diffusion.add_attention(p, a, s, heads),)
 
 
-def _gated_transition(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
-    h = x[0]
-    a, b = p["linear_nobias_a1.weight"], p["linear_nobias_a2.weight"]
-    return (kernels.gated_transition(h, a, b, p["linear_nobias_b.weight"]),)
+def _transition_update(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
+    return (primitives.transition_update(p, x[0]),)
 
 
 def _add_transition(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
     a, s, update = x
-    return (kernels.gated_sum(a, linear(p, "linear_s", s), update),)
+    return (primitives.add_transition(p, a, s, update),)
 
 
 def _norm_tokens(p: Params, c: Params, x: Inputs) -> tuple[Tensor, ...]:
@@ -222,7 +221,7 @@ diffusion_block = Segment(_diffusion_block)
 adaptive_norm = Segment(_adaptive_norm)
 attention_heads = Segment(_attention_heads)
 add_attention = Segment(_add_attention)
-gated_transition = Segment(_gated_transition)
+transition_update = Segment(_transition_update)
 add_transition = Segment(_add_transition)
 denoised = Segment(_denoised)
 coordinates = Segment(_coordinates)
